@@ -1,0 +1,173 @@
+/**
+ * The IO contract: what the data plane may ask of the world.
+ *
+ * Callback objects, no streams and no promises. Designed for io_uring first: received bytes live
+ * in a slab chunk that is given back, a send completes later, and a received chunk can be sent
+ * from where it was received. The `node` backend may lend one shared read buffer to every
+ * connection (`chunk.isShared`); then keeping bytes past the callback copies them.
+ *
+ * B1  after `onClose` no other callback of that connection fires, and it fires exactly once.
+ * B2  no callback fires inside a call of the same connection's methods, `connect` or `listen`
+ *     (a method never re-enters its caller).
+ * B3  `write` takes bytes in order; `end` sends FIN after everything written before it.
+ * B4  while `pause`d no `onReadable` and no `onEnd` fires; errors still close.
+ * B5  bytes queued per connection are bounded by the caller, who stops after `write` says false.
+ * B6  every method is harmless after close.
+ */
+
+import type { Fault } from '../../contract/fault.ts';
+
+/**
+ * A view of slab memory with a reference count. Readable bytes lie between `start` and `end` of
+ * a callback's arguments. At least `CHUNK_HEADROOM` bytes before and `CHUNK_TAILROOM` after the
+ * received bytes belong to the same chunk, so that framing can be written around a body in place.
+ * The receiver of `onReadable` may overwrite the whole chunk during the callback.
+ */
+export interface Chunk {
+  readonly bytes: Buffer;
+  /** True for a read buffer that many connections share: valid only during the callback. */
+  readonly isShared: boolean;
+}
+
+export const CHUNK_HEADROOM = 32;
+export const CHUNK_TAILROOM = 32;
+
+/** Hands out chunks. */
+export interface ChunkSource {
+  /**
+   * A chunk of at least `size` bytes with one reference, owned by the caller.
+   * @returns null when the limit is reached or `size` is above the largest size class
+   */
+  acquire(size: number): Chunk | null;
+  /** Largest `size` that `acquire` can serve. */
+  readonly sizeMax: number;
+  /** One more reference. Not for shared chunks: use `keep`. */
+  retain(chunk: Chunk): void;
+  /** Gives one reference back. */
+  release(chunk: Chunk): void;
+}
+
+/** The world's side of a connection. Methods never throw and never call back (B2). */
+export interface Connection {
+  /** Where callbacks go; may be replaced at any time (a pool hands a connection to an attempt). */
+  events: ConnectionEvents;
+  /** Numeric address of the peer; empty for unix sockets. */
+  readonly peerAddress: string;
+  readonly peerPort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly isClosed: boolean;
+  /**
+   * Sends `chunk.bytes[start, end)`. The backend takes its own reference for as long as it needs
+   * the bytes (or copies them when the chunk is shared); the caller keeps and later releases its
+   * own. The bytes must not change while another reference exists.
+   * @returns false when bytes are queued: stop writing until `onWritable`.
+   */
+  write(chunk: Chunk, start: number, end: number): boolean;
+  /** True when everything written has been handed to the kernel. */
+  readonly isDrained: boolean;
+  /** Stops reading. */
+  pause(): void;
+  resume(): void;
+  /** Sends FIN after queued bytes. Reading goes on. */
+  end(): void;
+  /** Sends FIN after queued bytes, then closes as soon as they are out; reading stops now. */
+  close(): void;
+  /** Closes now, dropping queued bytes. `onClose(Fault.aborted)` follows. */
+  abort(): void;
+  /** Like `abort`, but the peer sees RST, so that a truncated message cannot look complete. */
+  reset(): void;
+}
+
+/** The product's side of a connection. */
+export interface ConnectionEvents {
+  /** An outgoing connection is established. Not called for accepted ones. */
+  onOpen(): void;
+  /**
+   * Bytes arrived at `chunk.bytes[start, end)`, start < end. The chunk is borrowed for the call;
+   * `backend.keep` makes it last.
+   */
+  onReadable(chunk: Chunk, start: number, end: number): void;
+  /** The queue that made `write` return false is empty. */
+  onWritable(): void;
+  /** The peer sent FIN. Writing may go on. */
+  onEnd(): void;
+  /**
+   * The last callback. `Fault.none` after an orderly close of ours or when both sides ended;
+   * else `upstreamReset` (RST or broken pipe), `connectRefused`, `connectFailed`,
+   * `nameNotResolved`, `aborted` (our abort). The owner translates `upstreamReset` to its side.
+   */
+  onClose(fault: Fault): void;
+}
+
+export interface ListenTarget {
+  readonly kind: 'tcp' | 'unix';
+  readonly host: string;
+  readonly port: number;
+  /** An inherited, already bound socket to listen on; -1 to bind here. */
+  readonly fd: number;
+}
+
+export interface ConnectTarget {
+  readonly kind: 'tcp' | 'unix';
+  /** Numeric address for tcp (names are resolved by `resolve`), path for unix. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Listening {
+  /** The bound port (useful after asking for port 0). */
+  readonly port: number;
+  /** Stops taking new connections for a while; the kernel queues them. */
+  pause(): void;
+  resume(): void;
+  /** Stops listening. Open connections stay. */
+  close(): void;
+}
+
+export interface ListenEvents {
+  onListening(): void;
+  /** A new connection, not reading yet. Set its `events`, then `resume` it. */
+  onAccept(connection: Connection): void;
+  /** The socket cannot be bound (before `onListening`), or accepting failed (after). */
+  onError(message: string): void;
+}
+
+/** A one-shot timer of the coarse wheel. Re-arming is cheap and allocates nothing. */
+export interface Timer {
+  /** Arms (or re-arms) to fire `delayMs` from now, at the wheel's resolution, never early. */
+  set(delayMs: number): void;
+  clear(): void;
+  readonly isSet: boolean;
+}
+
+export interface IoBackend {
+  readonly name: 'node' | 'uring' | 'sim';
+  readonly chunks: ChunkSource;
+  /** Monotonic milliseconds with fraction. */
+  nowMs(): number;
+  /** Wall clock, milliseconds since 1970; for logs and Date fields only. */
+  wallMs(): number;
+  /** Uniform in [0, 1). Seeded in the simulator. */
+  random(): number;
+  /** A timer that calls `onTimer`; the object is made once per owner, not per arming. */
+  timer(onTimer: () => void): Timer;
+  /** Runs `task` after the current callback returns, before any further event. */
+  defer(task: () => void): void;
+  listen(target: ListenTarget, events: ListenEvents): Listening;
+  connect(target: ConnectTarget, events: ConnectionEvents): Connection;
+  /**
+   * Resolves a name to numeric addresses; never blocks the loop.
+   * @param done called later, once: addresses in the resolver's order, empty on failure
+   */
+  resolve(host: string, done: (addresses: readonly string[]) => void): void;
+  /**
+   * Makes received bytes last past the callback: the same chunk with one more reference where
+   * the chunk is not shared, else a fresh chunk holding a copy. Offsets change with a copy:
+   * the bytes start at the returned `keptStart`.
+   * @returns null when memory is exhausted
+   */
+  keep(chunk: Chunk, start: number, end: number): Chunk | null;
+  /** Offset of the kept bytes in the chunk last returned by `keep`. */
+  readonly keptStart: number;
+}
