@@ -1,0 +1,44 @@
+/**
+ * The middleware contract: the only thing a middleware or plugin touches of an exchange.
+ *
+ * A middleware is linked once per generation from its configuration and then called for every
+ * exchange of the routes that name it. It works on `RequestContext` and `ResponseContext`, never
+ * on connections, framing or the snapshot. Framing fields (Content-Length, Transfer-Encoding,
+ * Host, Connection) cannot be set.
+ */
+
+/** What happens next. `respond` answers with the status and body set on the context. */
+export const Verdict = { next: 0, respond: 1 } as const;
+export type Verdict = (typeof Verdict)[keyof typeof Verdict];
+
+/** A request as a middleware sees it; valid during the call only. */
+export interface RequestContext {
+  method(): string;
+  /** Canonical host without port. */
+  host(): string;
+  /** Canonical path: the one that was matched and will be forwarded. */
+  path(): string;
+  query(): string;
+  clientAddress(): string;
+  /** First value of a field, or undefined; the name is lower case. */
+  header(name: string): string | undefined;
+  /** Replaces every line of that field toward the origin. */
+  setRequestHeader(name: string, value: string): void;
+  removeRequestHeader(name: string): void;
+  /** Sets the answer for `Verdict.respond`. */
+  respondWith(status: number, contentType: string, body: string): void;
+}
+
+/** A response head as a middleware sees it; valid during the call only. */
+export interface ResponseContext {
+  readonly status: number;
+  header(name: string): string | undefined;
+  setResponseHeader(name: string, value: string): void;
+  removeResponseHeader(name: string): void;
+}
+
+export interface Middleware {
+  readonly name: string;
+  onRequestHead?(context: RequestContext): Verdict;
+  onResponseHead?(context: ResponseContext): void;
+}

@@ -1,0 +1,505 @@
+/**
+ * One HTTP/1.1 client connection: reads requests, one exchange at a time, and writes responses.
+ *
+ * C1  requests are answered in order; the bytes of the next one wait until this one is answered.
+ * C2  where the framing of a request is in doubt the connection closes after the answer, and not
+ *     one byte behind it is looked at (RFC 9112 §9.6, §11.2).
+ * C3  received bytes that wait are bounded: one chunk, and reading is paused meanwhile.
+ * C4  a connection that closes with unread request bytes lingers, so that the answer is not lost
+ *     to a reset (RFC 9112 §9.6).
+ */
+
+import { Fault } from '../../contract/fault.ts';
+import { ListenerCell } from '../../contract/metric-layout.ts';
+import type { CidrSet } from '../../base/cidr.ts';
+import { ChunkedDecoder, ChunkedState } from '../codec/h1/chunked-decoder.ts';
+import { parseRequestHead } from '../codec/h1/request-parser.ts';
+import type { ResponseHead } from '../codec/head.ts';
+import { Framing } from '../codec/head.ts';
+import { ClientPeer } from '../exchange/client-peer.ts';
+import type { ClientStream } from '../exchange/client-stream.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Plane } from '../exchange/plane.ts';
+import type { Chunk, Connection, ConnectionEvents, Timer } from '../io/backend.ts';
+import { HeldBytes } from '../io/held-bytes.ts';
+import { H1ResponseSender } from './h1-response-sender.ts';
+
+/** Longest time a closing connection discards what the client still sends. */
+const LINGER_MS = 5_000;
+
+const State = { idle: 0, head: 1, body: 2, waiting: 3, tunnel: 4, linger: 5, closed: 6 } as const;
+type State = (typeof State)[keyof typeof State];
+
+const Wait = { none: 0, head: 1, keepAlive: 2, body: 3, write: 4, linger: 5 } as const;
+type Wait = (typeof Wait)[keyof typeof Wait];
+
+/** Who keeps count of open connections. */
+export interface ConnectionOwner {
+  readonly listenerIndex: number;
+  /** First cell of the listener's metric block. */
+  readonly metricBase: number;
+  onConnectionClosed(connection: H1ClientConnection): void;
+}
+
+export class H1ClientConnection implements ConnectionEvents, ClientStream {
+  readonly peerAddress: string;
+  private readonly owner: ConnectionOwner;
+  private readonly plane: Plane;
+  private readonly connection: Connection;
+  private readonly timer: Timer;
+  private readonly sender: H1ResponseSender;
+  private readonly held: HeldBytes;
+  private clientPeer: ClientPeer | null = null;
+  private exchange: Exchange | null = null;
+  private decoder: ChunkedDecoder | null = null;
+  private state: State = State.idle;
+  private wait: Wait = Wait.head;
+  private bodyRemaining = 0;
+  private exchangeCount = 0;
+  private isProcessing = false;
+  private isReadingPaused = false;
+
+  constructor(owner: ConnectionOwner, plane: Plane, connection: Connection) {
+    this.owner = owner;
+    this.plane = plane;
+    this.connection = connection;
+    this.peerAddress = connection.peerAddress;
+    this.timer = plane.backend.timer(() => this.onTimer());
+    this.sender = new H1ResponseSender(plane, connection);
+    this.held = new HeldBytes(plane.backend);
+    this.timer.set(plane.linked.limits.headTimeoutMs);
+  }
+
+  /** Closes when idle, else after the current answer. */
+  drain(): void {
+    if (this.state === State.idle) this.closeNow();
+    else this.sender.keepAlive = false;
+  }
+
+  /** Ends everything now, without an answer. */
+  abortNow(): void {
+    this.exchange?.abandon(Fault.aborted);
+    this.connection.reset();
+    this.onGone();
+  }
+
+  // From the world.
+
+  onOpen(): void {
+    // Accepted connections are open already.
+  }
+
+  onReadable(chunk: Chunk, start: number, end: number): void {
+    try {
+      this.plane.cells[this.owner.metricBase + ListenerCell.receivedBytes]! += end - start;
+      if (this.state === State.tunnel) this.exchange!.onClientTunnel(chunk, start, end);
+      else if (this.state < State.linger) this.readRequestBytes(chunk, start, end);
+    } catch (error) {
+      this.onInternalError(error);
+    }
+  }
+
+  onWritable(): void {
+    try {
+      if (this.wait === Wait.write) this.setWait(this.state === State.body ? Wait.body : Wait.none);
+      this.exchange?.onClientWritable();
+    } catch (error) {
+      this.onInternalError(error);
+    }
+  }
+
+  onEnd(): void {
+    try {
+      if (this.state === State.tunnel) {
+        this.exchange!.onClientTunnelEnd();
+        return;
+      }
+      // A client that ends its side is taken to be gone: it cannot be told from one that closed.
+      this.exchange?.abandon(Fault.clientClosed);
+      this.exchange = null;
+      this.closeNow();
+    } catch (error) {
+      this.onInternalError(error);
+    }
+  }
+
+  onClose(fault: Fault): void {
+    if (this.state === State.closed) return;
+    const exchange = this.exchange;
+    this.exchange = null;
+    try {
+      exchange?.abandon(fault === Fault.upstreamReset ? Fault.clientReset : Fault.clientClosed);
+    } catch (error) {
+      this.plane.reportInternal(error);
+    }
+    this.onGone();
+  }
+
+  // The exchange's view of the client (ClientStream).
+
+  get peer(): ClientPeer {
+    if (this.clientPeer === null) {
+      const index = this.owner.listenerIndex;
+      const trusted: CidrSet | null = this.plane.linked.trustedProxies[index] ?? null;
+      const port = this.connection.localPort;
+      this.clientPeer = new ClientPeer(this.peerAddress, port, index, trusted);
+    }
+    return this.clientPeer;
+  }
+
+  get isRequestComplete(): boolean {
+    return this.state !== State.body && this.state !== State.head;
+  }
+
+  get sentBytes(): number {
+    return this.sender.sentBytes;
+  }
+
+  sendContinue(): void {
+    // Unneeded when the body is here already (RFC 9110 §10.1.1).
+    if (this.held.isEmpty) this.sender.sendContinue();
+  }
+
+  sendInterim(head: ResponseHead): void {
+    if (this.exchange!.requestHead.versionMinor === 1) this.sender.sendInterim(head);
+  }
+
+  sendHead(head: ResponseHead, available: number, extraFields: string): boolean {
+    if (!this.isRequestComplete || this.plane.isDraining) this.sender.keepAlive = false;
+    return this.sender.sendHead(head, this.exchange!, available, extraFields);
+  }
+
+  sendBody(chunk: Chunk, start: number, end: number, isEnd: boolean): boolean {
+    return this.blocked(this.sender.sendBody(chunk, start, end, isEnd));
+  }
+
+  sendOwn(
+    status: number,
+    contentType: string,
+    body: string,
+    extraFields: string,
+    // oxlint-disable-next-line max-params -- a whole response; cold.
+    mustClose: boolean,
+  ): void {
+    if (mustClose || !this.isRequestComplete) this.sender.keepAlive = false;
+    const isHead = this.exchange!.isHeadRequest;
+    this.sender.sendOwn(status, contentType, body, extraFields, isHead);
+  }
+
+  sendUpgrade(head: ResponseHead): boolean {
+    const isSent = this.sender.sendUpgrade(head);
+    if (!isSent) return false;
+    this.state = State.tunnel;
+    this.setWait(Wait.none);
+    if (!this.held.isEmpty) this.plane.backend.defer(() => this.sendHeldToTunnel());
+    else this.resumeReading();
+    return true;
+  }
+
+  sendTunnel(chunk: Chunk, start: number, end: number): boolean {
+    this.sender.sentBytes += end - start;
+    return this.blocked(this.connection.write(chunk, start, end));
+  }
+
+  endTunnel(): void {
+    this.connection.end();
+  }
+
+  pauseRequest(): void {
+    if (this.isReadingPaused) return;
+    this.isReadingPaused = true;
+    this.connection.pause();
+    if (this.wait === Wait.body) this.setWait(Wait.none); // The origin is slow, not the client.
+  }
+
+  resumeRequest(): void {
+    if (this.isProcessing) return;
+    if (this.held.isEmpty) this.resumeReading();
+    else this.processHeld();
+  }
+
+  finish(): void {
+    this.exchange = null;
+    this.plane.cells[this.owner.metricBase + ListenerCell.sentBytes]! += this.sender.sentBytes;
+    if (this.state === State.closed) return;
+    if (!this.isRequestComplete || !this.sender.keepAlive || this.state === State.tunnel) {
+      this.finishAndClose();
+      return;
+    }
+    this.exchangeCount++;
+    this.state = State.idle;
+    this.setWait(Wait.keepAlive);
+    if (!this.isProcessing && !this.held.isEmpty) this.processHeld();
+  }
+
+  abort(fault: Fault): void {
+    this.exchange = null;
+    // Without announced framing only a reset tells the client that something is missing.
+    if (this.sender.isCloseDelimited || fault === Fault.aborted) this.connection.reset();
+    else this.connection.close();
+    this.onGone();
+  }
+
+  // Reading.
+
+  private readRequestBytes(chunk: Chunk, start: number, end: number): void {
+    if (!this.held.isEmpty) {
+      if (!this.held.append(chunk, start, end)) this.failMemory();
+      else if (this.state !== State.waiting) this.processHeld();
+      return;
+    }
+    const consumed = this.process(chunk, start, end);
+    if (consumed < end && !this.held.take(chunk, consumed, end)) this.failMemory();
+    else if (consumed < end && this.state === State.head) this.exchange!.requestHead.reset();
+  }
+
+  private processHeld(): void {
+    const held = this.held;
+    const chunk = held.chunk!;
+    const consumed = this.process(chunk, held.start, held.end);
+    if (held.chunk !== chunk) return; // Dropped when the connection closed.
+    held.consume(consumed);
+    if (held.isEmpty || this.state === State.head) this.resumeReading();
+  }
+
+  /**
+   * Reads as many requests and body bytes as can be taken now.
+   * @returns offset of the first byte that must wait
+   */
+  private process(chunk: Chunk, start: number, end: number): number {
+    this.isProcessing = true;
+    let at = start;
+    while (at < end && this.state < State.linger) {
+      if (this.state === State.waiting || this.state === State.tunnel) {
+        this.pauseRequest();
+        break;
+      }
+      if (this.state === State.body) {
+        if (!this.exchange!.acceptsBody) {
+          this.pauseRequest();
+          break;
+        }
+        at = this.readBody(chunk, at, end);
+        continue;
+      }
+      const next = this.readHead(chunk, at, end);
+      if (next === at) break;
+      at = next;
+    }
+    this.isProcessing = false;
+    return this.state >= State.linger ? end : at;
+  }
+
+  /** @returns offset past the head; `start` when more bytes are needed */
+  private readHead(chunk: Chunk, start: number, end: number): number {
+    if (this.state === State.idle) this.beginExchange();
+    const exchange = this.exchange!;
+    const limits = exchange.linked!.requestLimits;
+    const next = parseRequestHead(exchange.requestHead, chunk.bytes, start, end, limits);
+    if (next === 0) {
+      if (this.wait !== Wait.head) this.setWait(Wait.head);
+      return start;
+    }
+    if (next < 0) {
+      exchange.fail(-next as Fault);
+      return end;
+    }
+    this.startExchange(exchange, end - next);
+    return next;
+  }
+
+  private beginExchange(): void {
+    this.state = State.head;
+    this.exchange = this.plane.acquireExchange();
+    this.sender.reset();
+    this.exchange.begin(this);
+  }
+
+  private startExchange(exchange: Exchange, available: number): void {
+    const head = exchange.requestHead;
+    const countMax = exchange.linked!.limits.keepAliveExchangesMax;
+    const isLast = countMax > 0 && this.exchangeCount + 1 >= countMax;
+    this.sender.keepAlive = head.keepAlive && !isLast;
+    this.sender.clientVersionMinor = head.versionMinor;
+    exchange.bodyAtHand = 0;
+    this.wait = Wait.none;
+    if (head.framing === Framing.chunked) {
+      this.decoder ??= new ChunkedDecoder(false);
+      this.decoder.reset(exchange.linked!.requestLimits, exchange.linked!.limits.bodySizeMax);
+      this.state = State.body;
+    } else if (head.framing === Framing.length && head.contentLength > 0) {
+      this.bodyRemaining = head.contentLength;
+      this.state = State.body;
+    } else this.state = State.waiting;
+    if (this.state === State.body) {
+      exchange.bodyAtHand = available;
+      this.setWait(Wait.body);
+    }
+    exchange.start();
+  }
+
+  private readBody(chunk: Chunk, start: number, end: number): number {
+    const exchange = this.exchange!;
+    this.setWait(Wait.body);
+    if (exchange.requestHead.framing === Framing.length) {
+      const size = Math.min(end - start, this.bodyRemaining);
+      this.bodyRemaining -= size;
+      this.passBody(exchange, chunk, start, start + size, this.bodyRemaining === 0);
+      return start + size;
+    }
+    const decoder = this.decoder!;
+    const state = decoder.decode(chunk.bytes, start, end);
+    if (state === ChunkedState.fault) {
+      exchange.fail(decoder.fault);
+      return end;
+    }
+    const position = decoder.position;
+    const isEnd = state === ChunkedState.done;
+    this.passBody(exchange, chunk, decoder.dataStart, decoder.dataEnd, isEnd);
+    return position;
+  }
+
+  private passBody(
+    exchange: Exchange,
+    chunk: Chunk,
+    start: number,
+    end: number,
+    // oxlint-disable-next-line max-params -- hot: no object per call.
+    isEnd: boolean,
+  ): void {
+    if (isEnd) {
+      this.state = State.waiting;
+      this.wait = Wait.none;
+    }
+    const isWritable = exchange.onRequestBody(chunk, start, end, isEnd);
+    if (!isWritable && this.state === State.body) this.pauseRequest();
+  }
+
+  /** Bytes that came with the upgrade request belong to the tunnel, once it is one. */
+  private sendHeldToTunnel(): void {
+    const held = this.held;
+    if (this.state !== State.tunnel || held.isEmpty) return;
+    this.exchange!.onClientTunnel(held.chunk!, held.start, held.end);
+    held.drop();
+    this.resumeReading();
+  }
+
+  private resumeReading(): void {
+    if (!this.isReadingPaused) return;
+    this.isReadingPaused = false;
+    this.connection.resume();
+    if (this.state === State.body) this.setWait(Wait.body);
+  }
+
+  // Ends.
+
+  /** The answer is out; what the client still sends is discarded for a while (C4). */
+  private finishAndClose(): void {
+    if (this.isRequestComplete && this.held.isEmpty && !this.isProcessing) {
+      this.closeNow();
+      return;
+    }
+    this.state = State.linger;
+    this.held.drop();
+    this.connection.end();
+    this.resumeReading();
+    this.setWait(Wait.linger);
+  }
+
+  private closeNow(): void {
+    this.connection.close();
+    this.onGone();
+  }
+
+  private onGone(): void {
+    if (this.state === State.closed) return;
+    this.state = State.closed;
+    this.timer.clear();
+    this.held.drop();
+    this.sender.drop();
+    this.owner.onConnectionClosed(this);
+  }
+
+  private failMemory(): void {
+    this.exchange?.abandon(Fault.memoryLimit);
+    this.exchange = null;
+    this.connection.reset();
+    this.onGone();
+  }
+
+  /** Starts the clock for a slow reader when a write was not taken. */
+  private blocked(isWritable: boolean): boolean {
+    if (!isWritable && this.state < State.linger) this.setWait(Wait.write);
+    return isWritable;
+  }
+
+  private setWait(wait: Wait): void {
+    this.wait = wait;
+    const limits = this.plane.linked.limits;
+    switch (wait) {
+      case Wait.head:
+        this.timer.set(limits.headTimeoutMs);
+        return;
+      case Wait.keepAlive:
+        this.timer.set(limits.keepAliveTimeoutMs);
+        return;
+      case Wait.body:
+        this.timer.set(limits.bodyProgressTimeoutMs);
+        return;
+      case Wait.write:
+        this.timer.set(limits.writeProgressTimeoutMs);
+        return;
+      case Wait.linger:
+        this.timer.set(LINGER_MS);
+        return;
+      default:
+        return; // A timer that is still armed finds nothing to do.
+    }
+  }
+
+  private onTimer(): void {
+    try {
+      switch (this.wait) {
+        case Wait.head:
+          if (this.exchange === null) this.closeNow();
+          else this.exchange.fail(Fault.requestHeadTimeout);
+          return;
+        case Wait.keepAlive:
+          if (this.state === State.idle) this.closeNow();
+          return;
+        case Wait.body:
+          if (this.state === State.body) this.exchange!.fail(Fault.requestBodyTimeout);
+          return;
+        case Wait.write:
+          this.exchange?.abandon(Fault.clientWriteTimeout);
+          this.exchange = null;
+          this.connection.reset();
+          this.onGone();
+          return;
+        case Wait.linger:
+          this.connection.abort();
+          this.onGone();
+          return;
+        default:
+          return;
+      }
+    } catch (error) {
+      this.onInternalError(error);
+    }
+  }
+
+  /** The last resort: a bug of ours ends this exchange only, and is counted. */
+  private onInternalError(error: unknown): void {
+    this.plane.reportInternal(error);
+    const exchange = this.exchange;
+    this.exchange = null;
+    this.isProcessing = false;
+    this.connection.reset();
+    this.onGone();
+    try {
+      exchange?.abandon(Fault.internal);
+    } catch (second) {
+      this.plane.reportInternal(second);
+    }
+  }
+}

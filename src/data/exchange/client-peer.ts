@@ -1,0 +1,37 @@
+/**
+ * Client peer: who is at the other end of a client connection, and the field block that tells
+ * origins about it. Made once per connection that sends a request.
+ *
+ * The block is complete lines in bytes, ready to be copied behind the fields of each request.
+ * X-Forwarded-For and X-Real-IP are written per request when the peer is a trusted proxy.
+ */
+
+import type { CidrSet } from '../../base/cidr.ts';
+import { latin1Bytes } from '../../base/ascii.ts';
+
+export class ClientPeer {
+  /** Socket's view of the other end. */
+  readonly peerAddress: string;
+  readonly localPort: number;
+  readonly listenerIndex: number;
+  /** True when `peerAddress` is in the listener's `trusted-proxies`. */
+  readonly isTrusted: boolean;
+  /** Lines for requests of an untrusted peer: For, Real-IP, Proto and Port. */
+  readonly forwardedBlock: Uint8Array;
+
+  constructor(
+    peerAddress: string,
+    localPort: number,
+    listenerIndex: number,
+    trusted: CidrSet | null,
+  ) {
+    this.peerAddress = peerAddress;
+    this.localPort = localPort;
+    this.listenerIndex = listenerIndex;
+    this.isTrusted = trusted !== null && peerAddress !== '' && trusted.contains(peerAddress);
+    const address =
+      peerAddress === '' ? '' : `X-Forwarded-For: ${peerAddress}\r\nX-Real-IP: ${peerAddress}\r\n`;
+    const port = localPort > 0 ? `X-Forwarded-Port: ${localPort}\r\n` : '';
+    this.forwardedBlock = latin1Bytes(`${address}X-Forwarded-Proto: http\r\n${port}`);
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * Endpoint pool: the connections of one worker to one endpoint, lent to attempts.
+ *
+ * P1  idle + leased + connecting <= transport.connectionsMax.
+ * P2  a connection is in exactly one of: connecting, idle, leased, closed.
+ * P3  a connection with unread bytes never becomes idle (response smuggling).
+ * P4  an attempt waits in the queue at most once, and at most `queueMax` attempts wait.
+ * Most recently used first, so that surplus connections reach the idle timeout.
+ */
+
+import { assert } from '../../base/assert.ts';
+import { Fault } from '../../contract/fault.ts';
+import { EndpointCell, WorkerCell } from '../../contract/metric-layout.ts';
+import type { EndpointSpec, LimitsSpec, TransportSpec } from '../../contract/snapshot.ts';
+import type { H1Limits } from '../codec/head.ts';
+import type { Chunk, ConnectTarget, IoBackend } from '../io/backend.ts';
+import type { AttemptEvents } from './attempt-events.ts';
+import { EndpointAddresses } from './endpoint-addresses.ts';
+import { UpstreamConnection } from './upstream-connection.ts';
+import { WaitQueue } from './wait-queue.ts';
+
+export interface PoolOptions {
+  readonly backend: IoBackend;
+  readonly spec: EndpointSpec;
+  readonly transport: TransportSpec;
+  readonly limits: LimitsSpec;
+  /** A chunk without bytes, for ends without data. */
+  readonly emptyChunk: Chunk;
+  /** The worker's cells, and where the endpoint's block begins. */
+  readonly cells: Float64Array;
+  readonly metricBase: number;
+}
+
+export class EndpointPool {
+  readonly backend: IoBackend;
+  transport: TransportSpec;
+  responseLimits: H1Limits;
+  interimResponsesMax: number;
+  readonly emptyChunk: Chunk;
+  /** Connections connecting, idle or leased. */
+  openCount = 0;
+  private readonly addresses: EndpointAddresses;
+  private readonly connecting = new Set<UpstreamConnection>();
+  private readonly idle: UpstreamConnection[] = [];
+  private readonly queue: WaitQueue;
+  private readonly cells: Float64Array;
+  private readonly metricBase: number;
+  private isClosed = false;
+
+  constructor(options: PoolOptions) {
+    const { backend, spec, transport, limits } = options;
+    this.backend = backend;
+    this.transport = transport;
+    this.emptyChunk = options.emptyChunk;
+    this.cells = options.cells;
+    this.metricBase = options.metricBase;
+    this.responseLimits = responseLimits(limits);
+    this.interimResponsesMax = limits.interimResponsesMax;
+    this.addresses = new EndpointAddresses(backend, spec, transport.resolveIntervalMs);
+    this.queue = new WaitQueue(backend);
+  }
+
+  /** Applies changed settings of a new generation; connections stay. */
+  configure(transport: TransportSpec, limits: LimitsSpec): void {
+    this.transport = transport;
+    this.responseLimits = responseLimits(limits);
+    this.interimResponsesMax = limits.interimResponsesMax;
+    this.addresses.resolveIntervalMs = transport.resolveIntervalMs;
+  }
+
+  get idleCount(): number {
+    return this.idle.length;
+  }
+
+  get queueCount(): number {
+    return this.queue.count;
+  }
+
+  /**
+   * The hot path: an idle connection, lent to `attempt`, or null. `onLease` is not called.
+   */
+  tryAcquire(attempt: AttemptEvents): UpstreamConnection | null {
+    const connection = this.idle.pop();
+    if (connection === undefined) return null;
+    this.cells[WorkerCell.acquireReused]!++;
+    this.cells[this.metricBase + EndpointCell.idleConnections] = this.idle.length;
+    connection.lend(attempt);
+    return connection;
+  }
+
+  /**
+   * Connects, or queues when the endpoint is at its limit. `onLease` or `onLeaseFault` follows,
+   * later (never inside this call) unless `cancel` comes first.
+   * @returns Fault.queueFull when the attempt was not accepted, else Fault.none
+   */
+  acquireSlow(attempt: AttemptEvents): Fault {
+    if (this.openCount < this.transport.connectionsMax) {
+      this.cells[WorkerCell.acquireConnected]!++;
+      this.open(attempt);
+      return Fault.none;
+    }
+    if (this.queue.count >= this.transport.queueMax) {
+      this.cells[WorkerCell.acquireRefused]!++;
+      return Fault.queueFull;
+    }
+    this.cells[WorkerCell.acquireQueued]!++;
+    this.queue.add(attempt, this.transport.queueTimeoutMs);
+    this.cells[this.metricBase + EndpointCell.queued] = this.queue.count;
+    return Fault.none;
+  }
+
+  /** The attempt no longer waits. The connection opened for it becomes idle or serves the queue. */
+  cancel(attempt: AttemptEvents): void {
+    if (this.queue.remove(attempt)) return;
+    for (const pending of this.connecting) {
+      if (pending.isFor(attempt)) pending.abandonConnecting();
+    }
+  }
+
+  /** Called by a connection whose response ended cleanly. */
+  release(connection: UpstreamConnection): void {
+    const next = this.nextWaiter();
+    if (next !== null) {
+      connection.lend(next);
+      next.onLease(connection);
+      return;
+    }
+    this.park(connection);
+  }
+
+  /** Called by a connection that is established; `attempt` is null when it was abandoned. */
+  onOpened(connection: UpstreamConnection, attempt: AttemptEvents | null): void {
+    this.connecting.delete(connection);
+    if (attempt === null) {
+      this.release(connection);
+      return;
+    }
+    connection.lend(attempt);
+    attempt.onLease(connection);
+  }
+
+  /** Called once by every connection that is gone. */
+  onGone(connection: UpstreamConnection): void {
+    this.openCount--;
+    this.cells[this.metricBase + EndpointCell.connections] = this.openCount;
+    assert(this.openCount >= 0, 'P1: no negative count');
+    this.connecting.delete(connection);
+    if (connection.isIdle) {
+      connection.isIdle = false;
+      const index = this.idle.indexOf(connection);
+      if (index >= 0) this.idle.splice(index, 1);
+      this.cells[this.metricBase + EndpointCell.idleConnections] = this.idle.length;
+    }
+    const next = this.isClosed ? null : this.nextWaiter();
+    if (next !== null) this.open(next);
+  }
+
+  /** Closes idle connections now and every other one when its lease ends. */
+  close(): void {
+    this.isClosed = true;
+    for (const connection of this.idle.slice()) connection.close();
+  }
+
+  /** Sweeps P1 and P2. Tests call it after every step; production never does. */
+  checkInvariants(): void {
+    assert(this.openCount >= this.idle.length + this.connecting.size, 'P2: counted once');
+    assert(this.openCount <= this.transport.connectionsMax, 'P1: within limit');
+    for (const connection of this.idle) assert(connection.isIdle, 'P2: idle is idle');
+  }
+
+  private open(attempt: AttemptEvents): void {
+    this.openCount++;
+    this.cells[this.metricBase + EndpointCell.connections] = this.openCount;
+    this.cells[this.metricBase + EndpointCell.connectionsOpened]!++;
+    const connection = new UpstreamConnection(this);
+    this.connecting.add(connection);
+    connection.prepare(attempt);
+    this.addresses.next((target: ConnectTarget | null) => {
+      if (!connection.isConnecting) return; // Timed out while the name was resolved.
+      if (target === null) connection.onClose(Fault.nameNotResolved);
+      else connection.connectTo(this.backend.connect(target, connection));
+    });
+  }
+
+  private park(connection: UpstreamConnection): void {
+    if (this.isClosed || this.idle.length >= this.transport.idleConnectionsMax) {
+      connection.close();
+      return;
+    }
+    connection.idle(this.transport.idleTimeoutMs);
+    this.idle.push(connection);
+    this.cells[this.metricBase + EndpointCell.idleConnections] = this.idle.length;
+  }
+
+  private nextWaiter(): AttemptEvents | null {
+    if (this.queue.count === 0) return null;
+    const next = this.queue.shift();
+    this.cells[this.metricBase + EndpointCell.queued] = this.queue.count;
+    return next;
+  }
+}
+
+function responseLimits(limits: LimitsSpec): H1Limits {
+  return {
+    headSizeMax: limits.responseHeadSizeMax,
+    fieldCountMax: limits.responseFieldCountMax,
+    targetSizeMax: limits.targetSizeMax,
+    chunkExtensionSizeMax: limits.chunkExtensionSizeMax,
+    trailerSizeMax: limits.trailerSizeMax,
+  };
+}

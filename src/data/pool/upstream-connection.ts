@@ -1,0 +1,448 @@
+/**
+ * One HTTP/1.1 connection to an endpoint: sends one request at a time, reads its response.
+ *
+ * U1  a lease ends exactly once: by the end of the response, by a fault, or by `abort`.
+ * U2  the connection is reused only when the request was sent in full, the response was read in
+ *     full, both sides allow it, and not one byte is left over (response smuggling).
+ * U3  a byte, FIN or reset while idle destroys the connection.
+ * U4  a body that ends before its announced end is `responseTruncated`, never an end.
+ */
+
+import { Fault } from '../../contract/fault.ts';
+import { ChunkedDecoder, ChunkedState } from '../codec/h1/chunked-decoder.ts';
+import { parseResponseHead } from '../codec/h1/response-parser.ts';
+import { Framing } from '../codec/head.ts';
+import type { Chunk, Connection, ConnectionEvents, Timer } from '../io/backend.ts';
+import { HeldBytes } from '../io/held-bytes.ts';
+import { Outgoing } from '../io/outgoing.ts';
+import type { AttemptEvents } from './attempt-events.ts';
+import type { EndpointPool } from './endpoint-pool.ts';
+
+const State = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, closed: 5 } as const;
+type State = (typeof State)[keyof typeof State];
+
+export class UpstreamConnection implements ConnectionEvents {
+  /** Requests served before the current one: 0 on a fresh connection. */
+  useCount = 0;
+  /** Moved by the pool's idle stack; -1 when not idle. */
+  isIdle = false;
+  private connection: Connection | null = null;
+  private state: State = State.connecting;
+  private attempt: AttemptEvents | null = null;
+  private readonly pool: EndpointPool;
+  private readonly timer: Timer;
+  private readonly out: Outgoing;
+  private decoder: ChunkedDecoder | null = null;
+  private framing: Framing = Framing.none;
+  private bodyRemaining = 0;
+  private interimCount = 0;
+  private isRequestSent = false;
+  private isReusable = false;
+  private isPaused = false;
+  private hasResponseBytes = false;
+  private timeoutFault: Fault = Fault.connectTimeout;
+  private readonly held: HeldBytes; // A head that has not arrived in full.
+
+  constructor(pool: EndpointPool) {
+    this.pool = pool;
+    this.timer = pool.backend.timer(() => this.onTimer());
+    this.out = new Outgoing(pool.backend.chunks);
+    this.held = new HeldBytes(pool.backend);
+  }
+
+  /** Starts the connect timeout on behalf of `attempt`; `onLease` or `onLeaseFault` follows. */
+  prepare(attempt: AttemptEvents): void {
+    this.attempt = attempt;
+    this.timer.set(this.pool.transport.connectTimeoutMs);
+  }
+
+  /** The backend's connection, once the address is known. */
+  connectTo(connection: Connection): void {
+    this.connection = connection;
+  }
+
+  /** True while this connection is being opened for `attempt`. */
+  isFor(attempt: AttemptEvents): boolean {
+    return this.attempt === attempt;
+  }
+
+  get isConnecting(): boolean {
+    return this.state === State.connecting;
+  }
+
+  get isTunnel(): boolean {
+    return this.state === State.tunnel;
+  }
+
+  /** True when no byte of the response to the current request has arrived. */
+  get isUnanswered(): boolean {
+    return !this.hasResponseBytes;
+  }
+
+  /** Lends the connection to `attempt`. The pool calls this, then `onLease`. */
+  lend(attempt: AttemptEvents): void {
+    this.attempt = attempt;
+    this.state = State.head;
+    this.isIdle = false;
+    this.isRequestSent = false;
+    this.isReusable = false;
+    this.hasResponseBytes = false;
+    this.interimCount = 0;
+    this.timeoutFault = Fault.responseHeadTimeout;
+    this.timer.set(this.pool.transport.responseHeadTimeoutMs);
+  }
+
+  /** Forgets an attempt that no longer waits for a connection being opened. */
+  abandonConnecting(): void {
+    this.attempt = null;
+  }
+
+  // Toward the origin.
+
+  /** Gathers the request head, taking over one reference to `chunk`. `flush` sends it. */
+  sendHead(chunk: Chunk, start: number, end: number): void {
+    this.out.take(chunk, start, end);
+  }
+
+  /**
+   * Sends bytes already framed by the caller.
+   * @returns false for backpressure: wait for `onUpstreamWritable`
+   */
+  send(chunk: Chunk, start: number, end: number): boolean {
+    const connection = this.connection;
+    if (connection === null) return true;
+    this.touch();
+    if (this.out.chunk !== null) {
+      if (end - start <= this.out.room) {
+        this.out.append(chunk.bytes, start, end);
+        return true;
+      }
+      this.out.flush(connection);
+    }
+    return start === end ? connection.isDrained : connection.write(chunk, start, end);
+  }
+
+  /** True when everything sent has left for the kernel. */
+  get isWritable(): boolean {
+    return this.connection === null || this.connection.isDrained;
+  }
+
+  /** Sends what `sendHead` and `send` gathered. */
+  flush(): boolean {
+    return this.connection === null ? true : this.out.flush(this.connection);
+  }
+
+  /** The request is complete: from now on the origin is expected to answer. */
+  finishRequest(): void {
+    this.isRequestSent = true;
+    if (this.state === State.head) this.timer.set(this.pool.transport.responseHeadTimeoutMs);
+  }
+
+  pause(): void {
+    if (this.isPaused || this.connection === null) return;
+    this.isPaused = true;
+    this.connection.pause();
+    this.timer.clear(); // The client is slow, not the origin.
+  }
+
+  resume(): void {
+    if (!this.isPaused || this.connection === null) return;
+    this.isPaused = false;
+    this.connection.resume();
+    this.touch();
+  }
+
+  /** Half-closes an upgraded connection. */
+  endTunnel(): void {
+    this.connection?.end();
+  }
+
+  /** Ends the lease and destroys the connection: the response, if any, is not wanted any more. */
+  abort(): void {
+    this.attempt = null;
+    this.connection?.reset();
+    this.forget();
+  }
+
+  // From the origin.
+
+  onOpen(): void {
+    this.timer.clear();
+    this.state = State.idle;
+    const attempt = this.attempt;
+    this.attempt = null;
+    this.pool.onOpened(this, attempt);
+  }
+
+  onReadable(chunk: Chunk, start: number, end: number): void {
+    switch (this.state) {
+      case State.head:
+        this.hasResponseBytes = true;
+        this.readHead(chunk, start, end);
+        return;
+      case State.body:
+        this.touch();
+        this.readBody(chunk, start, end);
+        return;
+      case State.tunnel:
+        this.touch();
+        this.attempt!.onTunnelReadable(chunk, start, end);
+        return;
+      default:
+        this.abort(); // Bytes while idle belong to nobody (U3).
+    }
+  }
+
+  onWritable(): void {
+    this.attempt?.onUpstreamWritable();
+  }
+
+  onEnd(): void {
+    if (this.state === State.tunnel) {
+      this.attempt!.onTunnelEnd();
+      return;
+    }
+    if (this.state === State.body && this.framing === Framing.close) {
+      this.isReusable = false;
+      const empty = this.pool.emptyChunk;
+      this.finishResponse(empty, 0, 0);
+      return;
+    }
+    this.fail(this.state === State.body ? Fault.responseTruncated : this.closedFault());
+  }
+
+  onClose(fault: Fault): void {
+    const wasConnecting = this.state === State.connecting;
+    const attempt = this.attempt;
+    const reason = this.translate(fault);
+    this.forget();
+    if (attempt === null) return;
+    this.attempt = null;
+    if (wasConnecting) attempt.onLeaseFault(reason);
+    else attempt.onAttemptFault(reason);
+  }
+
+  /** Keeps the connection for the next lease, or closes it at the idle timeout. */
+  idle(idleTimeoutMs: number): void {
+    this.state = State.idle;
+    this.isIdle = true;
+    if (this.isPaused) this.resume();
+    this.timer.set(idleTimeoutMs);
+  }
+
+  /** Closes an idle connection. */
+  close(): void {
+    this.connection?.close();
+    this.forget();
+  }
+
+  private readHead(chunk: Chunk, start: number, end: number): void {
+    const held = this.held;
+    if (held.isEmpty) {
+      const next = this.parseHeads(chunk, start, end);
+      if (next < 0 || next === end) return;
+      if (!held.take(chunk, next, end)) this.fail(Fault.memoryLimit);
+      return;
+    }
+    if (!held.append(chunk, start, end)) {
+      this.fail(Fault.responseHeadTooLarge);
+      return;
+    }
+    const whole = held.chunk!;
+    this.pool.backend.chunks.retain(whole); // A failing attempt drops what is held.
+    const next = this.parseHeads(whole, held.start, held.end);
+    if (next < 0) held.drop();
+    else held.consume(next);
+    this.pool.backend.chunks.release(whole);
+  }
+
+  /**
+   * Parses interim heads and the final one.
+   * @returns offset where an incomplete head starts, or -1 when there is nothing to keep
+   */
+  private parseHeads(chunk: Chunk, start: number, end: number): number {
+    const attempt = this.attempt!;
+    const head = attempt.responseHead;
+    let from = start;
+    for (;;) {
+      const next = parseResponseHead(
+        head,
+        chunk.bytes,
+        from,
+        end,
+        attempt.isHeadRequest,
+        this.pool.responseLimits,
+      );
+      if (next === 0) return from;
+      if (next < 0) {
+        this.fail(-next as Fault);
+        return -1;
+      }
+      from = next;
+      if (head.status >= 200 || head.status === 101) break;
+      if (++this.interimCount > this.pool.interimResponsesMax) {
+        this.fail(Fault.responseInterimTooMany);
+        return -1;
+      }
+      attempt.onInterim(head);
+      if (this.attempt !== attempt) return -1; // The exchange ended meanwhile.
+      head.reset();
+      if (from === end) return from;
+    }
+    this.onFinalHead(head.status, chunk, from, end);
+    return -1;
+  }
+
+  private onFinalHead(status: number, chunk: Chunk, start: number, end: number): void {
+    const attempt = this.attempt!;
+    const head = attempt.responseHead;
+    if (status === 101) {
+      if (!attempt.wantsUpgrade || !head.upgradesWebsocket) {
+        this.fail(Fault.responseUpgradeInvalid);
+        return;
+      }
+      this.state = State.tunnel;
+      this.touch();
+      attempt.onResponseHead(head, end - start);
+      if (this.attempt === attempt && end > start) attempt.onTunnelReadable(chunk, start, end);
+      return;
+    }
+    this.framing = head.framing;
+    this.isReusable = head.keepAlive && head.framing !== Framing.close;
+    this.bodyRemaining = head.framing === Framing.length ? head.contentLength : 0;
+    if (head.framing === Framing.chunked) {
+      this.decoder ??= new ChunkedDecoder(true);
+      this.decoder.reset(this.pool.responseLimits, 0);
+    }
+    this.state = State.body;
+    this.touch();
+    attempt.onResponseHead(head, end - start);
+    if (this.attempt === attempt) this.readBody(chunk, start, end);
+  }
+
+  private readBody(chunk: Chunk, start: number, end: number): void {
+    switch (this.framing) {
+      case Framing.length: {
+        const size = end - start;
+        if (size < this.bodyRemaining) {
+          this.bodyRemaining -= size;
+          this.attempt!.onResponseBody(chunk, start, end, false);
+          return;
+        }
+        const bodyEnd = start + this.bodyRemaining;
+        if (bodyEnd !== end) this.isReusable = false; // Bytes beyond the body (U2).
+        this.finishResponse(chunk, start, bodyEnd);
+        return;
+      }
+      case Framing.chunked:
+        this.readChunked(chunk, start, end);
+        return;
+      case Framing.close:
+        this.attempt!.onResponseBody(chunk, start, end, false);
+        return;
+      default:
+        if (start !== end) this.isReusable = false;
+        this.finishResponse(chunk, start, start);
+    }
+  }
+
+  private readChunked(chunk: Chunk, start: number, end: number): void {
+    const decoder = this.decoder!;
+    const state = decoder.decode(chunk.bytes, start, end);
+    if (state === ChunkedState.fault) {
+      this.fail(decoder.fault);
+      return;
+    }
+    if (state === ChunkedState.done) {
+      if (decoder.position !== end) this.isReusable = false;
+      this.finishResponse(chunk, decoder.dataStart, decoder.dataEnd);
+      return;
+    }
+    this.attempt!.onResponseBody(chunk, decoder.dataStart, decoder.dataEnd, false);
+  }
+
+  /** The response is complete: the lease ends, then the attempt learns of the last bytes. */
+  private finishResponse(chunk: Chunk, start: number, end: number): void {
+    const attempt = this.attempt!;
+    this.attempt = null;
+    this.timer.clear();
+    const isSent = this.isRequestSent && this.out.chunk === null && this.isWritable;
+    const isReusable = this.isReusable && isSent;
+    this.useCount++;
+    if (!isReusable) {
+      this.connection?.close();
+      this.forget();
+    }
+    attempt.onResponseBody(chunk, start, end, true);
+    // Back in the pool before the attempt goes on: the next exchange may be waiting for it.
+    if (isReusable && this.state === State.body) this.pool.release(this);
+    attempt.onResponseEnd();
+  }
+
+  /** Ends the lease by a fault and destroys the connection. */
+  private fail(fault: Fault): void {
+    const attempt = this.attempt;
+    this.attempt = null;
+    const reason = fault;
+    this.connection?.reset();
+    this.forget();
+    attempt?.onAttemptFault(reason);
+  }
+
+  private closedFault(): Fault {
+    return this.hasResponseBytes ? Fault.responseTruncated : Fault.upstreamClosed;
+  }
+
+  private translate(fault: Fault): Fault {
+    if (this.state === State.connecting) {
+      return fault === Fault.none || fault === Fault.aborted ? Fault.connectFailed : fault;
+    }
+    if (this.state === State.tunnel) return fault === Fault.none ? Fault.none : Fault.upstreamReset;
+    if (this.hasResponseBytes) return Fault.responseTruncated;
+    return fault === Fault.upstreamReset ? Fault.upstreamReset : Fault.upstreamClosed;
+  }
+
+  /** Leaves the pool. Harmless when repeated. */
+  private forget(): void {
+    if (this.state === State.closed) return;
+    this.state = State.closed;
+    this.timer.clear();
+    this.out.drop();
+    this.held.drop();
+    this.connection = null;
+    this.pool.onGone(this);
+  }
+
+  private touch(): void {
+    if (this.isPaused) return;
+    if (this.state === State.tunnel) {
+      const idleMs = this.pool.transport.tunnelIdleTimeoutMs;
+      this.timeoutFault = Fault.none;
+      if (idleMs > 0) this.timer.set(idleMs);
+      else this.timer.clear();
+    } else if (this.state === State.body) {
+      this.timeoutFault = Fault.responseBodyTimeout;
+      this.timer.set(this.pool.transport.progressTimeoutMs);
+    } else if (this.state === State.head) {
+      this.timer.set(this.pool.transport.responseHeadTimeoutMs);
+    }
+  }
+
+  private onTimer(): void {
+    switch (this.state) {
+      case State.idle:
+        this.close();
+        return;
+      case State.connecting: {
+        const attempt = this.attempt;
+        this.attempt = null;
+        this.connection?.abort();
+        this.forget();
+        attempt?.onLeaseFault(Fault.connectTimeout);
+        return;
+      }
+      default:
+        this.fail(this.timeoutFault);
+    }
+  }
+}
