@@ -32,6 +32,7 @@ export const Fault = {
   clientReset: 21,
   clientWriteTimeout: 22,
   clientIdleTimeout: 23,
+  requestMethodNotAllowed: 24, // Of the first group; numbers are never reused.
   // No route, no endpoint, or a limit of ours.
   routeNotFound: 30,
   noEndpoint: 31,
@@ -65,6 +66,8 @@ export const Fault = {
   responseUpgradeInvalid: 72,
   responseHeadTimeout: 73,
   responseBodyTimeout: 74,
+  upstreamWriteTimeout: 75,
+  tunnelIdleTimeout: 76,
   // Ours.
   internal: 90,
   aborted: 91,
@@ -265,6 +268,13 @@ export const FAULTS: { readonly [F in Fault]: FaultInfo } = {
     0,
     'never',
     'The connection was idle for too long.',
+  ),
+  [Fault.requestMethodNotAllowed]: row(
+    'request_method_not_allowed',
+    'client',
+    405,
+    'never',
+    'The method is not allowed through this proxy.',
   ),
   [Fault.routeNotFound]: row(
     'route_not_found',
@@ -469,6 +479,20 @@ export const FAULTS: { readonly [F in Fault]: FaultInfo } = {
     504,
     'never',
     'The endpoint stopped sending the response body.',
+  ),
+  [Fault.upstreamWriteTimeout]: row(
+    'upstream_write_timeout',
+    'upstream',
+    504,
+    'never',
+    'The endpoint stopped reading the request body.',
+  ),
+  [Fault.tunnelIdleTimeout]: row(
+    'tunnel_idle_timeout',
+    'proxy',
+    0,
+    'never',
+    'The upgraded connection was idle for too long.',
   ),
   [Fault.internal]: row('internal', 'proxy', 500, 'never', 'The proxy made a mistake.'),
   [Fault.aborted]: row(

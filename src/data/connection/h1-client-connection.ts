@@ -244,8 +244,9 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
 
   private readRequestBytes(chunk: Chunk, start: number, end: number): void {
     if (!this.held.isEmpty) {
-      if (!this.held.append(chunk, start, end)) this.failMemory();
-      else if (this.state !== State.waiting) this.processHeld();
+      const isWhole = this.held.append(chunk, start, end);
+      if (this.state !== State.waiting) this.processHeld(); // A head this large is refused here.
+      if (!isWhole && this.state < State.linger) this.failMemory();
       return;
     }
     const consumed = this.process(chunk, start, end);

@@ -34,7 +34,7 @@ import { rehost, writeRequestHead, written } from './request-writer.ts';
 /** Attempts of one exchange, the first included. */
 const ATTEMPTS_MAX = 2;
 
-const State = { free: 0, acquiring: 1, sending: 2, responding: 3, tunnel: 4, ended: 5 } as const;
+const State = { reading: 0, acquiring: 1, sending: 2, responding: 3, tunnel: 4, ended: 5 } as const;
 type State = (typeof State)[keyof typeof State];
 
 export class Exchange implements AttemptEvents {
@@ -69,7 +69,7 @@ export class Exchange implements AttemptEvents {
   /** Whole field lines added by middlewares. */
   extraRequestFields = '';
   extraResponseFields = '';
-  private state: State = State.free;
+  private state: State = State.ended;
   private upstream: UpstreamConnection | null = null;
   private requestChunk: Chunk | null = null; // The written head, kept while it may be sent again.
   private requestStart = 0;
@@ -95,6 +95,7 @@ export class Exchange implements AttemptEvents {
   /** Binds a fresh exchange to the stream on which its first byte arrived. */
   begin(stream: ClientStream): void {
     this.stream = stream;
+    this.state = State.reading;
     this.linked = this.plane.linked;
     this.view.bind(stream.peer, this.linked);
     this.startMs = this.plane.backend.nowMs();

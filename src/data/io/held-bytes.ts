@@ -32,16 +32,15 @@ export class HeldBytes {
 
   /**
    * Adds bytes behind those held, in place or in a larger chunk.
-   * @returns false when memory is exhausted or no chunk is that large; what was held stays
+   * @returns false when not all of them could be taken: no chunk is that large (as many as fit
+   *          have been added), or memory is exhausted
    */
   append(chunk: Chunk, start: number, end: number): boolean {
-    const size = end - start;
-    if (this.end + size + CHUNK_TAILROOM > this.chunk!.bytes.length && !this.grow(size)) {
-      return false;
-    }
-    this.chunk!.bytes.set(chunk.bytes.subarray(start, end), this.end);
+    const isGrown = this.end + end - start <= this.capacity || this.grow(end - start);
+    const size = isGrown ? end - start : Math.min(end - start, this.capacity - this.end);
+    this.chunk!.bytes.set(chunk.bytes.subarray(start, start + size), this.end);
     this.end += size;
-    return true;
+    return size === end - start;
   }
 
   /** Forgets the bytes before `position`. */
@@ -56,16 +55,23 @@ export class HeldBytes {
     this.chunk = null;
   }
 
+  /** Offset up to which bytes may be held. */
+  private get capacity(): number {
+    return this.chunk!.bytes.length - CHUNK_TAILROOM;
+  }
+
   private grow(size: number): boolean {
     const chunks = this.backend.chunks;
     const used = this.end - this.start;
-    const larger = chunks.acquire(Math.max(2 * used, used + size));
+    const wanted = Math.min(Math.max(2 * used, used + size), chunks.sizeMax);
+    if (CHUNK_HEADROOM + wanted <= this.end) return false; // No chunk is larger than this one.
+    const larger = chunks.acquire(wanted);
     if (larger === null) return false;
     larger.bytes.set(this.chunk!.bytes.subarray(this.start, this.end), CHUNK_HEADROOM);
     chunks.release(this.chunk!);
     this.chunk = larger;
     this.start = CHUNK_HEADROOM;
     this.end = CHUNK_HEADROOM + used;
-    return true;
+    return used + size <= wanted;
   }
 }

@@ -1,10 +1,268 @@
 /**
  * Slab: reference-counted chunks of memory for received and outgoing bytes.
  *
- * S1  a chunk is free, or has at least one reference; its last release frees it, once.
- * S2  memory handed out never exceeds `sizeMax`; `acquire` then returns null and the caller
+ * S1  a chunk is free, or has at least one reference; its last release frees it, once. A release
+ *     too many is ignored and counted (in debug mode it throws), so one owner's mistake cannot
+ *     hand the same memory to two others.
+ * S2  memory reserved never exceeds `memoryMax`; `acquire` then returns null and the caller
  *     fails its exchange with `Fault.memoryLimit`.
  * S3  in debug mode a released chunk is filled with a pattern that is checked on reuse, a release
  *     too many throws, and `leaks()` lists who acquired what is still held.
+ *
+ * Three size classes. A chunk belongs to a region, one allocation cut into equal slots; chunk
+ * objects are made with their region and reused, so steady state allocates nothing. The free list
+ * of a class is last-in first-out: the memory handed out next is the memory still in the cache.
  */
-export {};
+
+import { assert } from '../../base/assert.ts';
+import { CHUNK_HEADROOM, CHUNK_TAILROOM } from './backend.ts';
+import type { Chunk, ChunkSource } from './backend.ts';
+
+/** Slot sizes in bytes, head and tail room included. */
+export const SLOT_SIZES: readonly number[] = [4_096, 16_384, 65_536];
+export const SLOT_SIZE_MAX = 65_536;
+/** Largest `size` of `acquire`: the largest slot without the room around it. */
+export const CHUNK_SIZE_MAX: number = SLOT_SIZE_MAX - CHUNK_HEADROOM - CHUNK_TAILROOM;
+
+const POISON = 0xdb;
+
+export interface SlabOptions {
+  /** Makes a region: uninitialised memory, not from a pool (`Buffer.allocUnsafeSlow`). */
+  readonly allocate: (size: number) => Buffer;
+  /** Most bytes reserved in regions, used or free. */
+  readonly memoryMax: number;
+  /** Bytes per region, a multiple of the largest slot. */
+  readonly regionSize?: number;
+  /** See S3. Costs a fill and a scan per chunk: for tests. */
+  readonly isDebug?: boolean;
+}
+
+/** A chunk of the slab. All fields but `bytes` and `isShared` belong to the slab. */
+export class SlabChunk implements Chunk {
+  readonly bytes: Buffer;
+  readonly isShared: boolean;
+  readonly region: Region | null;
+  references = 0;
+  /** Where it was acquired last; in debug mode only. */
+  acquiredAt: Error | null = null;
+  #interior: Buffer | null = null;
+
+  constructor(bytes: Buffer, isShared: boolean, region: Region | null) {
+    this.bytes = bytes;
+    this.isShared = isShared;
+    this.region = region;
+  }
+
+  /** The bytes between head and tail room, made once: where a backend receives. */
+  get interior(): Buffer {
+    this.#interior ??= this.bytes.subarray(CHUNK_HEADROOM, this.bytes.byteLength - CHUNK_TAILROOM);
+    return this.#interior;
+  }
+}
+
+/** One allocation, cut into slots of one class. */
+class Region {
+  readonly memory: Buffer;
+  readonly sizeClass: SizeClass;
+  readonly chunks: SlabChunk[] = [];
+  usedCount = 0;
+  /** Nothing of it was in use at the last `trim`. */
+  wasIdle = false;
+
+  constructor(memory: Buffer, sizeClass: SizeClass) {
+    this.memory = memory;
+    this.sizeClass = sizeClass;
+    const size = sizeClass.slotSize;
+    for (let at = 0; at + size <= memory.byteLength; at += size) {
+      this.chunks.push(new SlabChunk(memory.subarray(at, at + size), false, this));
+    }
+  }
+}
+
+class SizeClass {
+  readonly slotSize: number;
+  readonly regions: Region[] = [];
+  /** A stack; places at and above `freeCount` are stale. */
+  readonly free: SlabChunk[] = [];
+  freeCount = 0;
+
+  constructor(slotSize: number) {
+    this.slotSize = slotSize;
+  }
+
+  add(region: Region): void {
+    this.regions.push(region);
+    for (const chunk of region.chunks) this.free[this.freeCount++] = chunk;
+  }
+
+  /** Takes an unused region out. Cold: walks the free list. */
+  remove(region: Region): void {
+    this.regions.splice(this.regions.indexOf(region), 1);
+    let kept = 0;
+    for (let i = 0; i < this.freeCount; i++) {
+      const chunk = this.free[i]!;
+      if (chunk.region !== region) this.free[kept++] = chunk;
+    }
+    this.freeCount = kept;
+    this.free.length = kept; // Stale places would keep the region alive.
+  }
+}
+
+export class Slab implements ChunkSource {
+  readonly sizeMax: number = CHUNK_SIZE_MAX;
+  readonly memoryMax: number;
+  /** Bytes reserved in regions. */
+  memorySize = 0;
+  /** Chunks with at least one reference. */
+  heldCount = 0;
+  /** Releases and retains of chunks that were free: bugs, made harmless. */
+  misuseCount = 0;
+  /** Acquires refused because of `memoryMax`. */
+  refusedCount = 0;
+
+  readonly #allocate: (size: number) => Buffer;
+  readonly #regionSize: number;
+  readonly #isDebug: boolean;
+  #poison: Buffer | null = null;
+  readonly #small = new SizeClass(SLOT_SIZES[0]!);
+  readonly #medium = new SizeClass(SLOT_SIZES[1]!);
+  readonly #large = new SizeClass(SLOT_SIZES[2]!);
+
+  constructor(options: SlabOptions) {
+    this.#allocate = options.allocate;
+    this.memoryMax = options.memoryMax;
+    this.#regionSize = options.regionSize ?? 1_048_576;
+    this.#isDebug = options.isDebug ?? false;
+    assert(this.#regionSize % SLOT_SIZE_MAX === 0, 'a region holds whole slots');
+  }
+
+  /**
+   * A chunk with `size` bytes between its head and tail room, and one reference, owned by the
+   * caller. Its bytes are whatever the last user left.
+   * @returns null when memory is exhausted or `size` is above `sizeMax`
+   */
+  acquire(size: number): SlabChunk | null {
+    return this.acquireSlot(size + CHUNK_HEADROOM + CHUNK_TAILROOM);
+  }
+
+  /** Like `acquire`, for a caller that needs no room around: `size` bytes from offset 0. */
+  acquireSlot(size: number): SlabChunk | null {
+    if (size > SLOT_SIZE_MAX) return null;
+    const sizeClass = size <= 4_096 ? this.#small : size <= 16_384 ? this.#medium : this.#large;
+    if (sizeClass.freeCount === 0 && !this.#grow(sizeClass)) {
+      this.refusedCount++;
+      return null;
+    }
+    const chunk = sizeClass.free[--sizeClass.freeCount]!;
+    chunk.references = 1;
+    chunk.region!.usedCount++;
+    this.heldCount++;
+    if (this.#isDebug) this.#checkFresh(chunk);
+    return chunk;
+  }
+
+  /** One more reference; the caller already holds one. */
+  retain(chunk: Chunk): void {
+    const own = chunk as SlabChunk;
+    if (own.references < 1 || own.isShared) {
+      this.#misused('retain of a chunk that is free or shared');
+      return;
+    }
+    own.references++;
+  }
+
+  /** Gives one reference back; the last one frees the chunk. */
+  release(chunk: Chunk): void {
+    const own = chunk as SlabChunk;
+    if (own.references < 1) {
+      this.#misused('release of a chunk that is free or shared');
+      return;
+    }
+    own.references--;
+    if (own.references > 0) return;
+    const region = own.region!;
+    const sizeClass = region.sizeClass;
+    if (this.#isDebug) own.bytes.fill(POISON);
+    sizeClass.free[sizeClass.freeCount++] = own;
+    region.usedCount--;
+    this.heldCount--;
+  }
+
+  /** A chunk that is not part of the slab and is never released: a shared read buffer. */
+  sharedChunk(): SlabChunk {
+    return new SlabChunk(this.#allocate(SLOT_SIZE_MAX), true, null);
+  }
+
+  /**
+   * Gives back regions that were unused now and at the previous call, all but one per class.
+   * Meant for a slow timer, so that a burst's memory goes and a wave's memory stays.
+   */
+  trim(): void {
+    for (const sizeClass of [this.#small, this.#medium, this.#large]) {
+      for (const region of sizeClass.regions.slice(1)) {
+        if (region.usedCount > 0) {
+          region.wasIdle = false;
+        } else if (!region.wasIdle) {
+          region.wasIdle = true;
+        } else {
+          sizeClass.remove(region);
+          this.memorySize -= this.#regionSize;
+        }
+      }
+    }
+  }
+
+  /** One line per chunk still held: its size, references and, in debug mode, who acquired it. */
+  leaks(): string[] {
+    const lines: string[] = [];
+    for (const sizeClass of [this.#small, this.#medium, this.#large]) {
+      for (const region of sizeClass.regions) {
+        for (const chunk of region.chunks) {
+          if (chunk.references === 0) continue;
+          const where = chunk.acquiredAt?.stack ?? '';
+          const size = chunk.bytes.byteLength;
+          lines.push(`${size} bytes, ${chunk.references} references ${where}`.trim());
+        }
+      }
+    }
+    return lines;
+  }
+
+  #grow(sizeClass: SizeClass): boolean {
+    let memory: Buffer;
+    if (this.memorySize + this.#regionSize <= this.memoryMax) {
+      memory = this.#allocate(this.#regionSize);
+      this.memorySize += this.#regionSize;
+    } else {
+      const unused = this.#unusedRegion(sizeClass);
+      if (unused === null) return false;
+      unused.sizeClass.remove(unused);
+      memory = unused.memory;
+    }
+    if (this.#isDebug) memory.fill(POISON);
+    sizeClass.add(new Region(memory, sizeClass));
+    return true;
+  }
+
+  /** A region of another class that could be cut anew. */
+  #unusedRegion(wanted: SizeClass): Region | null {
+    for (const sizeClass of [this.#small, this.#medium, this.#large]) {
+      if (sizeClass === wanted || sizeClass.freeCount === 0) continue;
+      for (const region of sizeClass.regions) if (region.usedCount === 0) return region;
+    }
+    return null;
+  }
+
+  /** Debug mode: nobody wrote to the chunk while it was free; notes who takes it. */
+  #checkFresh(chunk: SlabChunk): void {
+    chunk.acquiredAt = new Error('acquired');
+    this.#poison ??= this.#allocate(SLOT_SIZE_MAX).fill(POISON);
+    if (chunk.bytes.equals(this.#poison.subarray(0, chunk.bytes.byteLength))) return;
+    throw new Error('a chunk was written to after its release');
+  }
+
+  #misused(message: string): void {
+    this.misuseCount++;
+    if (this.#isDebug) throw new Error(message);
+  }
+}

@@ -40,7 +40,7 @@ export class UpstreamConnection implements ConnectionEvents {
   private isReusable = false;
   private isPaused = false;
   private hasResponseBytes = false;
-  private timeoutFault: Fault = Fault.connectTimeout;
+  private timeoutFault: Fault = Fault.none; // What an overdue answer means; none: nothing is due.
   private readonly held: HeldBytes; // A head that has not arrived in full.
 
   constructor(pool: EndpointPool) {
@@ -88,8 +88,7 @@ export class UpstreamConnection implements ConnectionEvents {
     this.isReusable = false;
     this.hasResponseBytes = false;
     this.interimCount = 0;
-    this.timeoutFault = Fault.responseHeadTimeout;
-    this.timer.set(this.pool.transport.responseHeadTimeoutMs);
+    this.timeoutFault = Fault.none; // While the request is on its way, the client's clock runs.
   }
 
   /** Forgets an attempt that no longer waits for a connection being opened. */
@@ -111,7 +110,7 @@ export class UpstreamConnection implements ConnectionEvents {
   send(chunk: Chunk, start: number, end: number): boolean {
     const connection = this.connection;
     if (connection === null) return true;
-    this.touch();
+    if (this.state === State.tunnel) this.touch();
     if (this.out.chunk !== null) {
       if (end - start <= this.out.room) {
         this.out.append(chunk.bytes, start, end);
@@ -119,7 +118,9 @@ export class UpstreamConnection implements ConnectionEvents {
       }
       this.out.flush(connection);
     }
-    return start === end ? connection.isDrained : connection.write(chunk, start, end);
+    const isWritable = start === end || connection.write(chunk, start, end);
+    if (!isWritable && this.state === State.head) this.expect(Fault.upstreamWriteTimeout);
+    return isWritable && connection.isDrained;
   }
 
   /** True when everything sent has left for the kernel. */
@@ -135,14 +136,14 @@ export class UpstreamConnection implements ConnectionEvents {
   /** The request is complete: from now on the origin is expected to answer. */
   finishRequest(): void {
     this.isRequestSent = true;
-    if (this.state === State.head) this.timer.set(this.pool.transport.responseHeadTimeoutMs);
+    if (this.state === State.head) this.expect(Fault.responseHeadTimeout);
   }
 
   pause(): void {
     if (this.isPaused || this.connection === null) return;
     this.isPaused = true;
     this.connection.pause();
-    this.timer.clear(); // The client is slow, not the origin.
+    this.timeoutFault = Fault.none; // The client is slow, not the origin.
   }
 
   resume(): void {
@@ -194,6 +195,7 @@ export class UpstreamConnection implements ConnectionEvents {
   }
 
   onWritable(): void {
+    if (this.timeoutFault === Fault.upstreamWriteTimeout) this.timeoutFault = Fault.none;
     this.attempt?.onUpstreamWritable();
   }
 
@@ -244,16 +246,14 @@ export class UpstreamConnection implements ConnectionEvents {
       if (!held.take(chunk, next, end)) this.fail(Fault.memoryLimit);
       return;
     }
-    if (!held.append(chunk, start, end)) {
-      this.fail(Fault.responseHeadTooLarge);
-      return;
-    }
+    const isWhole = held.append(chunk, start, end);
     const whole = held.chunk!;
     this.pool.backend.chunks.retain(whole); // A failing attempt drops what is held.
     const next = this.parseHeads(whole, held.start, held.end);
     if (next < 0) held.drop();
     else held.consume(next);
     this.pool.backend.chunks.release(whole);
+    if (next >= 0 && !isWhole) this.fail(Fault.responseHeadTooLarge);
   }
 
   /**
@@ -413,18 +413,27 @@ export class UpstreamConnection implements ConnectionEvents {
     this.pool.onGone(this);
   }
 
+  /** Progress was made: the clock of the current state starts again. */
   private touch(): void {
     if (this.isPaused) return;
-    if (this.state === State.tunnel) {
-      const idleMs = this.pool.transport.tunnelIdleTimeoutMs;
-      this.timeoutFault = Fault.none;
-      if (idleMs > 0) this.timer.set(idleMs);
-      else this.timer.clear();
-    } else if (this.state === State.body) {
-      this.timeoutFault = Fault.responseBodyTimeout;
-      this.timer.set(this.pool.transport.progressTimeoutMs);
-    } else if (this.state === State.head) {
-      this.timer.set(this.pool.transport.responseHeadTimeoutMs);
+    if (this.state === State.body) this.expect(Fault.responseBodyTimeout);
+    else if (this.state === State.tunnel) this.expect(Fault.tunnelIdleTimeout);
+  }
+
+  /** Starts the clock whose end is `fault`. */
+  private expect(fault: Fault): void {
+    const transport = this.pool.transport;
+    this.timeoutFault = fault;
+    switch (fault) {
+      case Fault.responseHeadTimeout:
+        this.timer.set(transport.responseHeadTimeoutMs);
+        return;
+      case Fault.tunnelIdleTimeout:
+        if (transport.tunnelIdleTimeoutMs > 0) this.timer.set(transport.tunnelIdleTimeoutMs);
+        else this.timeoutFault = Fault.none;
+        return;
+      default:
+        this.timer.set(transport.progressTimeoutMs);
     }
   }
 
@@ -442,7 +451,7 @@ export class UpstreamConnection implements ConnectionEvents {
         return;
       }
       default:
-        this.fail(this.timeoutFault);
+        if (this.timeoutFault !== Fault.none) this.fail(this.timeoutFault);
     }
   }
 }

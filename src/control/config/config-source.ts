@@ -1,0 +1,27 @@
+/**
+ * The world as the configuration sees it: files, patterns and variables, all injected, so that
+ * loading is a pure function of what the source answers.
+ */
+
+/** Where text comes from. Paths are passed as written, already joined to the file's folder. */
+export interface ConfigSource {
+  /** Whole text of a file; null when it is missing or cannot be read. */
+  readFile(path: string): string | null;
+  /** Paths that match `pattern` inside `folder`, sorted, each ready for `readFile`. */
+  glob(pattern: string, folder: string): string[];
+  /** Value of an environment variable; undefined when it is not set. */
+  env(name: string): string | undefined;
+}
+
+/** Folder of `path` without a trailing slash; `.` when it has none. */
+export function folderOf(path: string): string {
+  const slash = path.lastIndexOf('/');
+  if (slash < 0) return '.';
+  return slash === 0 ? '/' : path.slice(0, slash);
+}
+
+/** `path` seen from `folder`; absolute paths stay as they are. */
+export function joinPath(folder: string, path: string): string {
+  if (path.startsWith('/') || folder === '.') return path;
+  return folder.endsWith('/') ? folder + path : `${folder}/${path}`;
+}

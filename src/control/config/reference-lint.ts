@@ -1,0 +1,85 @@
+/**
+ * References: every name leads to a node, and every node is led to.
+ */
+
+import { suggest } from './did-you-mean.ts';
+import type { Report } from './issue.ts';
+import { describe } from './located.ts';
+import type { Located, LocatedTable } from './located.ts';
+import { NODE_WORDS } from './nodes.ts';
+import type { NodeDeclaration } from './nodes.ts';
+import type { NodeKind } from './root-section.ts';
+
+/** The graph as references see it. */
+export interface Graph {
+  /** Whole tables, inheritance resolved, by kind and name. */
+  readonly tables: { readonly [K in NodeKind]: ReadonlyMap<string, LocatedTable> };
+  /** Nodes that others extend, by kind. */
+  readonly bases: { readonly [K in NodeKind]: ReadonlySet<string> };
+  /** Nodes of dropped files: they exist, but not for now. */
+  readonly dropped: { readonly [K in NodeKind]: ReadonlyMap<string, NodeDeclaration> } | null;
+}
+
+/** Which keys of which kind name nodes of which kind. */
+const EDGES: readonly (readonly [from: NodeKind, key: string, to: NodeKind])[] = [
+  ['routes', 'service', 'services'],
+  ['routes', 'listeners', 'listeners'],
+  ['routes', 'middlewares', 'middlewares'],
+  ['services', 'transport', 'transports'],
+];
+
+/** Kinds whose nodes do nothing unless something names them. */
+const PASSIVE_KINDS: readonly NodeKind[] = ['services', 'middlewares', 'transports'];
+
+/** Reports dangling references, and warns of nodes nothing refers to. */
+export function lintReferences(graph: Graph, report: Report): void {
+  const used = new Set<string>(['transports default']);
+  for (const [from, key, to] of EDGES) {
+    for (const table of graph.tables[from].values()) {
+      const value = table.entries.get(key);
+      const items = value?.kind === 'array' ? value.items : value === undefined ? [] : [value];
+      for (const item of items) lintReference(graph, item, to, { used, report });
+    }
+  }
+  for (const kind of PASSIVE_KINDS) {
+    for (const [name, table] of graph.tables[kind]) {
+      if (used.has(`${kind} ${name}`) || graph.bases[kind].has(name)) continue;
+      report({
+        severity: 'warning',
+        code: 'PN1205',
+        message: `${NODE_WORDS[kind]} \`${name}\` is never used`,
+        spot: table.spot,
+        part: 'key',
+      });
+    }
+  }
+}
+
+function lintReference(
+  graph: Graph,
+  item: Located,
+  to: NodeKind,
+  context: { used: Set<string>; report: Report },
+): void {
+  if (item.kind !== 'string' || item.isBroken || item.text === '') return;
+  const name = item.text;
+  context.used.add(`${to} ${name}`);
+  const isBuiltIn = to === 'transports' && name === 'default';
+  if (isBuiltIn || graph.tables[to].has(name)) return;
+  const dropped = graph.dropped?.[to].get(name);
+  const names = [...graph.tables[to].keys()];
+  if (to === 'transports') names.push('default');
+  const advice = suggest(name, names);
+  const hint =
+    dropped === undefined
+      ? advice
+      : `it is defined in ${dropped.table.spot.file}, which has errors and is left out`;
+  context.report({
+    severity: 'error',
+    code: 'PN1201',
+    message: `no ${NODE_WORDS[to]} is named ${describe(item)}`,
+    spot: item.spot,
+    part: 'value',
+    hint,
+  });
+}

@@ -1,0 +1,213 @@
+/**
+ * The `node` backend: the IO contract on `node:net`.
+ *
+ * One per worker. It owns the slab, the shared read buffer and the timer wheel. What it takes from
+ * Node's inside, and the measurements behind it: docs/decisions/0004-node-backend.md.
+ */
+
+import { isIP } from 'node:net';
+import type { SocketConstructorOpts } from 'node:net';
+import { performance } from 'node:perf_hooks';
+
+import { TimerWheel } from '../../../base/timer-wheel.ts';
+import { Fault } from '../../../contract/fault.ts';
+import { CHUNK_HEADROOM } from '../backend.ts';
+import type {
+  Chunk,
+  Connection,
+  ConnectTarget,
+  ConnectionEvents,
+  IoBackend,
+  ListenEvents,
+  Listening,
+  ListenTarget,
+  Timer,
+} from '../backend.ts';
+import { Slab } from '../slab.ts';
+import { NameResolver } from './name-resolver.ts';
+import { NodeConnection, ProxySocket, onSocketConnect, onSocketRead } from './node-connection.ts';
+import type { ConnectionShared } from './node-connection.ts';
+import { NodeListening } from './node-listening.ts';
+import { ReadBuffers } from './read-buffers.ts';
+import type { SocketHandle } from './socket-handle.ts';
+
+const TRIM_INTERVAL_MS = 10_000;
+/** Node would announce `drain` for every write above its mark; the contract needs none of them. */
+const WRITE_HIGH_WATER = 0x4000_0000;
+
+export interface NodeBackendOptions {
+  /** Most bytes of slab memory. */
+  readonly memoryMax: number;
+  /** Wall clock, milliseconds since 1970. */
+  readonly wallMs: () => number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Let several workers bind the same address. */
+  readonly reusePort?: boolean;
+  /** Most private read chunks, 64 KiB each, reserved for bulk transfers. */
+  readonly bulkMax?: number;
+  /** See `Slab`: finds leaks and use after release, for tests. */
+  readonly isDebug?: boolean;
+  readonly hostsPath?: string;
+}
+
+type SocketOptions = Omit<SocketConstructorOpts, 'handle'> & {
+  handle?: SocketHandle;
+  manualStart?: boolean;
+  noDelay?: boolean;
+  writableHighWaterMark?: number;
+};
+
+export class NodeBackend implements IoBackend {
+  readonly name = 'node';
+  readonly chunks: Slab;
+  readonly reads: ReadBuffers;
+  /** Offset of the bytes in the chunk last returned by `keep`. */
+  keptStart = 0;
+
+  readonly #wheel: TimerWheel;
+  readonly #shared: ConnectionShared;
+  readonly #options: NodeBackendOptions;
+  readonly #resolver: NameResolver;
+  readonly #onread: NonNullable<SocketConstructorOpts['onread']>;
+  readonly #trimInterval: NodeJS.Timeout;
+  #wheelInterval: NodeJS.Timeout | null = null;
+
+  constructor(options: NodeBackendOptions) {
+    const nowMs = (): number => performance.now();
+    this.#options = options;
+    this.chunks = new Slab({
+      allocate: (size) => Buffer.allocUnsafeSlow(size),
+      memoryMax: options.memoryMax,
+      isDebug: options.isDebug ?? false,
+    });
+    this.reads = new ReadBuffers({ slab: this.chunks, nowMs, bulkMax: options.bulkMax ?? 64 });
+    this.#wheel = new TimerWheel({ nowMs, onWake: () => this.#wakeWheel() });
+    this.#shared = { slab: this.chunks, reads: this.reads, wheel: this.#wheel };
+    const { hostsPath } = options;
+    this.#resolver = new NameResolver(hostsPath === undefined ? { nowMs } : { nowMs, hostsPath });
+    this.#onread = { buffer: this.#bufferSource(), callback: onSocketRead };
+    this.#trimInterval = setInterval(() => this.chunks.trim(), TRIM_INTERVAL_MS).unref();
+  }
+
+  nowMs(): number {
+    return performance.now();
+  }
+
+  wallMs(): number {
+    return this.#options.wallMs();
+  }
+
+  random(): number {
+    return this.#options.random();
+  }
+
+  timer(onTimer: () => void): Timer {
+    return this.#wheel.timer(onTimer);
+  }
+
+  defer(task: () => void): void {
+    process.nextTick(task);
+  }
+
+  listen(target: ListenTarget, events: ListenEvents): Listening {
+    return new NodeListening({
+      target,
+      events,
+      reusePort: this.#options.reusePort ?? false,
+      accept: (handle, isUnix) => this.#accept(handle, isUnix),
+    });
+  }
+
+  connect(target: ConnectTarget, events: ConnectionEvents): Connection {
+    this.reads.prepareFirst();
+    const isUnix = target.kind === 'unix';
+    const socket = new ProxySocket(this.#socketOptions({ noDelay: true }));
+    const connection = new NodeConnection(this.#shared, socket, events, {
+      isAccepted: false,
+      isUnix,
+    });
+    socket.on('connect', onSocketConnect);
+    try {
+      if (isUnix) {
+        socket.connect({ path: target.host });
+      } else if (isIP(target.host) !== 0) {
+        socket.connect({ host: target.host, port: target.port });
+      } else {
+        connection.fail(Fault.nameNotResolved); // Names are for `resolve`.
+      }
+    } catch {
+      connection.fail(Fault.connectFailed); // A path or port no socket can have.
+    }
+    return connection;
+  }
+
+  resolve(host: string, done: (addresses: readonly string[]) => void): void {
+    this.#resolver.resolve(host, done);
+  }
+
+  keep(chunk: Chunk, start: number, end: number): Chunk | null {
+    if (!chunk.isShared) {
+      this.chunks.retain(chunk);
+      this.keptStart = start;
+      return chunk;
+    }
+    const size = end - start;
+    const copy = this.chunks.acquire(size) ?? this.chunks.acquireSlot(size);
+    if (copy === null) return null;
+    this.keptStart = copy.bytes.byteLength - size >= CHUNK_HEADROOM ? CHUNK_HEADROOM : 0;
+    chunk.bytes.copy(copy.bytes, this.keptStart, start, end);
+    return copy;
+  }
+
+  /** Stops the backend's own timers. Connections and listening sockets are their owners'. */
+  close(): void {
+    clearInterval(this.#trimInterval);
+    if (this.#wheelInterval !== null) clearInterval(this.#wheelInterval);
+    this.#wheelInterval = null;
+  }
+
+  #accept(handle: SocketHandle, isUnix: boolean): NodeConnection {
+    this.reads.prepareFirst();
+    const socket = new ProxySocket(this.#socketOptions({ handle, manualStart: true }));
+    handle.setNoDelay?.(true); // Node applies the option of the same name only on connect.
+    return new NodeConnection(this.#shared, socket, NO_EVENTS, { isAccepted: true, isUnix });
+  }
+
+  #socketOptions(own: SocketOptions): SocketConstructorOpts {
+    own.allowHalfOpen = true;
+    own.onread = this.#onread;
+    own.writableHighWaterMark = WRITE_HIGH_WATER;
+    return own as unknown as SocketConstructorOpts;
+  }
+
+  /** Node's question for the next read buffer; undefined keeps the last one. */
+  #bufferSource(): () => Uint8Array {
+    const reads = this.reads;
+    return () => {
+      const next = reads.next;
+      reads.next = undefined;
+      return next as Uint8Array;
+    };
+  }
+
+  #wakeWheel(): void {
+    if (this.#wheelInterval !== null) return;
+    const wheel = this.#wheel;
+    const interval = setInterval(() => {
+      wheel.advance(performance.now());
+      if (wheel.linkedCount > 0 || this.#wheelInterval !== interval) return;
+      clearInterval(interval);
+      this.#wheelInterval = null;
+    }, wheel.resolutionMs);
+    this.#wheelInterval = interval.unref();
+  }
+}
+
+const NO_EVENTS: ConnectionEvents = {
+  onOpen() {},
+  onReadable() {},
+  onWritable() {},
+  onEnd() {},
+  onClose() {},
+};

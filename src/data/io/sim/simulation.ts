@@ -1,0 +1,321 @@
+/**
+ * The simulator backend: the IO contract on a virtual clock and an invented network, all of it
+ * decided by one seed. The same seed and the same calls give the same run.
+ *
+ * The product under test listens and connects as on any backend; tests play the other ends with
+ * `connectClient` and `listenOrigin`, and move time with `advanceMs`. Nothing happens in between.
+ */
+
+import { Fault } from '../../../contract/fault.ts';
+import { CHUNK_HEADROOM } from '../backend.ts';
+import type {
+  Chunk,
+  Connection,
+  ConnectTarget,
+  ConnectionEvents,
+  IoBackend,
+  ListenEvents,
+  Listening,
+  ListenTarget,
+  Timer,
+} from '../backend.ts';
+import { Slab } from '../slab.ts';
+import { SimConnection } from './sim-connection.ts';
+import type { SimMemory } from './sim-connection.ts';
+import { SimPeer } from './sim-peer.ts';
+import type { SimScript } from './sim-peer.ts';
+import { SimTimer } from './sim-timer.ts';
+import { SimWorld } from './sim-world.ts';
+import type { SimNetworkOptions } from './sim-world.ts';
+
+export interface SimulationOptions extends Partial<SimNetworkOptions> {
+  readonly seed: number;
+  /** Most bytes of slab memory of the product. */
+  readonly memoryMax?: number;
+  /** Names that can be resolved, and their addresses. */
+  readonly hosts?: Readonly<Record<string, readonly string[]>>;
+  /** Wall clock at virtual time 0, milliseconds since 1970. */
+  readonly wallStartMs?: number;
+  readonly allocate?: (size: number) => Buffer;
+}
+
+interface Listener extends Listening {
+  readonly key: string;
+  readonly events: ListenEvents;
+  readonly memory: SimMemory;
+  isPaused: boolean;
+  readonly waiting: SimConnection[];
+}
+
+const RESOLVE_MS = 5;
+const LOCAL_PORT_MIN = 40_000;
+
+export class Simulation implements IoBackend {
+  readonly name = 'sim';
+  readonly chunks: Slab;
+  readonly world: SimWorld;
+  keptStart = 0;
+  /** Names that can be resolved; may be changed during a run. */
+  readonly hosts: Map<string, readonly string[]>;
+
+  readonly #wallStartMs: number;
+  readonly #own: SimMemory;
+  readonly #scripted: SimMemory;
+  readonly #listeners = new Map<string, Listener>();
+  readonly #blackholes = new Set<string>();
+  readonly #links: { readonly key: string; readonly ends: readonly SimConnection[] }[] = [];
+  #nextPort = LOCAL_PORT_MIN;
+
+  constructor(options: SimulationOptions) {
+    const allocate = options.allocate ?? allocateBuffer;
+    this.world = new SimWorld(options.seed, options);
+    this.chunks = new Slab({
+      allocate,
+      memoryMax: options.memoryMax ?? 67_108_864,
+      isDebug: true,
+    });
+    const peerSlab = new Slab({ allocate, memoryMax: 268_435_456, isDebug: true });
+    this.#own = { slab: this.chunks, shared: this.chunks.sharedChunk() };
+    this.#scripted = { slab: peerSlab, shared: peerSlab.sharedChunk() };
+    this.hosts = new Map(Object.entries(options.hosts ?? {}));
+    this.#wallStartMs = options.wallStartMs ?? 1_800_000_000_000;
+  }
+
+  nowMs(): number {
+    return this.world.nowMs;
+  }
+
+  wallMs(): number {
+    return this.#wallStartMs + this.world.nowMs;
+  }
+
+  random(): number {
+    return this.world.prng.next();
+  }
+
+  timer(onTimer: () => void): Timer {
+    return new SimTimer(this.world, onTimer);
+  }
+
+  defer(task: () => void): void {
+    this.world.defer(task);
+  }
+
+  /** Runs everything due in the next `ms` milliseconds and moves the clock there. */
+  advanceMs(ms: number): void {
+    this.world.advanceMs(ms);
+  }
+
+  /**
+   * Runs events, moving the clock as far as `limitMs`, until `isDone`.
+   * @returns whether it came true
+   */
+  runUntil(isDone: () => boolean, limitMs = 600_000): boolean {
+    const endMs = this.world.nowMs + limitMs;
+    while (!isDone()) if (!this.world.step() || this.world.nowMs > endMs) return isDone();
+    return true;
+  }
+
+  listen(target: ListenTarget, events: ListenEvents): Listening {
+    return this.#listen(target, events, this.#own);
+  }
+
+  connect(target: ConnectTarget, events: ConnectionEvents): Connection {
+    return this.#connect(target, events, this.#own);
+  }
+
+  resolve(host: string, done: (addresses: readonly string[]) => void): void {
+    const found = isNumeric(host) ? [host] : (this.hosts.get(host.toLowerCase()) ?? []);
+    this.world.at(this.world.nowMs + RESOLVE_MS, () => done(found));
+  }
+
+  keep(chunk: Chunk, start: number, end: number): Chunk | null {
+    if (!chunk.isShared) {
+      this.chunks.retain(chunk);
+      this.keptStart = start;
+      return chunk;
+    }
+    const size = end - start;
+    const copy = this.chunks.acquire(size) ?? this.chunks.acquireSlot(size);
+    if (copy === null) return null;
+    this.keptStart = copy.bytes.byteLength - size >= CHUNK_HEADROOM ? CHUNK_HEADROOM : 0;
+    copy.bytes.set(chunk.bytes.subarray(start, end), this.keptStart);
+    return copy;
+  }
+
+  // The other ends.
+
+  /** A client connects to `address`, such as `127.0.0.1:8080` or `unix:/run/app.sock`. */
+  connectClient(address: string, script: SimScript = {}): SimPeer {
+    const peer = new SimPeer(this.#scripted.slab, script);
+    peer.connection = this.#connect(targetOf(address), peer, this.#scripted);
+    return peer;
+  }
+
+  /**
+   * An origin listens on `address`. `script` is made anew for each connection.
+   * @returns peers accepted so far, in order, and `close` to stop listening
+   */
+  listenOrigin(
+    address: string,
+    script: (peerIndex: number) => SimScript = () => ({}),
+  ): { readonly peers: SimPeer[]; close(): void } {
+    const peers: SimPeer[] = [];
+    const listening = this.#listen(
+      { ...targetOf(address), fd: -1 },
+      {
+        onListening() {},
+        onAccept: (connection) => {
+          const peer = new SimPeer(this.#scripted.slab, script(peers.length));
+          peers.push(peer);
+          peer.connection = connection;
+          connection.events = peer;
+          connection.resume();
+          peer.onOpen();
+        },
+        onError(message) {
+          throw new Error(message);
+        },
+      },
+      this.#scripted,
+    );
+    return { peers, close: () => listening.close() };
+  }
+
+  // Faults of the network.
+
+  /** Connecting to `address` gets no answer at all, until `heal`. */
+  blackhole(address: string): void {
+    this.#blackholes.add(keyOf(targetOf(address)));
+  }
+
+  /** Undoes `blackhole` and `cut`. What was lost stays lost. */
+  heal(address: string): void {
+    const key = keyOf(targetOf(address));
+    this.#blackholes.delete(key);
+    this.#forEachEnd(key, (end) => (end.isCut = false));
+  }
+
+  /** Segments of open connections to `address` vanish, both ways; nobody is told. */
+  cut(address: string): void {
+    this.#forEachEnd(keyOf(targetOf(address)), (end) => (end.isCut = true));
+  }
+
+  /** Both ends of every connection to `address` see a reset. */
+  dropConnections(address: string): void {
+    this.#forEachEnd(keyOf(targetOf(address)), (end) => end.lose(Fault.upstreamReset));
+  }
+
+  #forEachEnd(key: string, action: (end: SimConnection) => void): void {
+    for (const link of this.#links) if (link.key === key) link.ends.forEach(action);
+  }
+
+  #listen(target: ListenTarget, events: ListenEvents, memory: SimMemory): Listening {
+    const port = target.kind === 'tcp' && target.port === 0 ? this.#nextPort++ : target.port;
+    const key = keyOf({ ...target, port });
+    const isTaken = this.#listeners.has(key);
+    const listeners = this.#listeners;
+    const listener: Listener = {
+      key,
+      port,
+      events,
+      memory,
+      isPaused: false,
+      waiting: [],
+      pause() {
+        this.isPaused = true;
+      },
+      resume: () => {
+        listener.isPaused = false;
+        for (const end of listener.waiting.splice(0)) {
+          this.world.soon(() => this.#deliver(listener, end));
+        }
+      },
+      close() {
+        if (listeners.get(key) === listener) listeners.delete(key);
+      },
+    };
+    if (!isTaken) listeners.set(key, listener);
+    this.world.soon(() => {
+      if (isTaken) events.onError(`address in use: ${key}`);
+      else if (listeners.get(key) === listener) events.onListening();
+    });
+    return listener;
+  }
+
+  #deliver(listener: Listener, end: SimConnection): void {
+    if (listener.isPaused) listener.waiting.push(end);
+    else listener.events.onAccept(end);
+  }
+
+  #connect(target: ConnectTarget, events: ConnectionEvents, memory: SimMemory): SimConnection {
+    const { world } = this;
+    const isUnix = target.kind === 'unix';
+    const local = isUnix
+      ? { address: '', port: 0 }
+      : { address: localAddressFor(target.host), port: this.#nextPort++ };
+    const peer = isUnix ? local : { address: target.host, port: target.port };
+    const end = new SimConnection(world, memory, { local, peer, isAccepted: false }, events);
+    if (!isUnix && !isNumeric(target.host)) {
+      world.soon(() => end.lose(Fault.nameNotResolved));
+      return end;
+    }
+    const key = keyOf(target);
+    world.at(world.nowMs + world.latencyMs(), () => {
+      if (end.isClosed || this.#blackholes.has(key)) return;
+      const listener = this.#listeners.get(key) ?? this.#listeners.get(`*:${target.port}`);
+      if (listener === undefined) {
+        world.at(world.nowMs + world.latencyMs(), () => end.lose(Fault.connectRefused));
+        return;
+      }
+      const ends = { local: peer, peer: local, isAccepted: true };
+      const accepted = new SimConnection(world, listener.memory, ends, events);
+      accepted.events = NO_EVENTS;
+      accepted.pair(end);
+      this.#links.push({ key, ends: [end, accepted] });
+      // Before the owner can send, so that no byte is there before `onOpen`.
+      const openAtMs = world.nowMs + world.network.latencyMinMs;
+      world.at(openAtMs, () => end.open());
+      this.#deliver(listener, accepted);
+    });
+    return end;
+  }
+}
+
+const NO_EVENTS: ConnectionEvents = {
+  onOpen() {},
+  onReadable() {},
+  onWritable() {},
+  onEnd() {},
+  onClose() {},
+};
+
+function keyOf(target: ConnectTarget): string {
+  if (target.kind === 'unix') return `unix:${target.host}`;
+  const isAny = target.host === '' || target.host === '0.0.0.0' || target.host === '::';
+  return `${isAny ? '*' : target.host}:${target.port}`;
+}
+
+function targetOf(address: string): ConnectTarget {
+  if (address.startsWith('unix:')) return { kind: 'unix', host: address.slice(5), port: 0 };
+  const colon = address.lastIndexOf(':');
+  const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
+  return { kind: 'tcp', host, port: Number(address.slice(colon + 1)) };
+}
+
+function isNumeric(host: string): boolean {
+  return /^[0-9.]+$/.test(host) || host.includes(':');
+}
+
+function localAddressFor(host: string): string {
+  if (host.includes(':')) return '::1';
+  return host.startsWith('127.') ? '127.0.0.1' : '10.255.0.1';
+}
+
+/** The platform's buffers; the pure rooms know only their type. */
+function allocateBuffer(size: number): Buffer {
+  const platform = globalThis as unknown as {
+    Buffer: { allocUnsafeSlow(size: number): Buffer };
+  };
+  return platform.Buffer.allocUnsafeSlow(size);
+}
