@@ -100,6 +100,8 @@ export class Supervisor {
     this.stopSignals++;
     if (this.child === null) this.exit(0); // Between two processes.
     else this.order({ type: this.stopSignals === 1 ? 'drain' : 'abort' });
+    this.sockets?.close(); // Else the kernel would queue connections nobody will accept.
+    this.sockets = null;
   }
 
   private onChildExit(code: number | null, signal: NodeJS.Signals | null): void {

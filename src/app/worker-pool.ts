@@ -2,6 +2,7 @@
  * Worker pool: starts the data-plane threads, replaces one that dies alone, and carries messages.
  */
 
+import { closeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
 import type { FromWorker, InheritedSocket, ToWorker, WorkerStart } from '../contract/message.ts';
@@ -85,14 +86,23 @@ export class WorkerPool {
     this.broadcast({ type: 'publish', snapshot });
   }
 
+  /** Stops accepting and lets workers finish; `onDrained` follows. */
   drain(): void {
     this.isStopping = true;
+    this.closeSpareSockets();
     this.broadcast({ type: 'drain' });
   }
 
   abort(): void {
     this.isStopping = true;
     this.broadcast({ type: 'abort' });
+  }
+
+  /** A listening socket is closed only when its last descriptor is. */
+  private closeSpareSockets(): void {
+    for (const socket of this.options.sockets) {
+      for (const fd of socket.fds.slice(this.slots[socket.worker]!.starts)) closeSync(fd);
+    }
   }
 
   private broadcast(message: ToWorker): void {

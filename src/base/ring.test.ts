@@ -6,7 +6,10 @@ import fc from 'fast-check';
 import { Ring } from './ring.ts';
 
 test('ring: behaves like an array used as a queue, for any order of operations', () => {
-  const operation = fc.oneof(fc.nat().map((n) => n), fc.constant(-1));
+  const operation = fc.oneof(
+    fc.nat().map((n) => n),
+    fc.constant(-1),
+  );
   fc.assert(
     fc.property(fc.array(operation, { maxLength: 200 }), fc.integer({ min: 1, max: 40 }), check),
     { numRuns: 500 },

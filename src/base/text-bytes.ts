@@ -22,5 +22,3 @@ export function encodeText(text: string): Uint8Array {
   }
   return Uint8Array.from(bytes);
 }
-
-export { encodeText as bytesOfText };

@@ -194,10 +194,15 @@ test('timer wheel: agrees with a naive list of deadlines, for any order of opera
           fired = [];
           clock.jump(op.ms);
           const now = Math.floor(clock.ms / step);
-          const due = [...deadlines.keys()].filter((i) => deadlines[i]! >= 0 && deadlines[i]! <= now);
+          const due = [...deadlines.keys()].filter(
+            (i) => deadlines[i]! >= 0 && deadlines[i]! <= now,
+          );
           assert.deepEqual(fired.toSorted(), due);
           const steps = fired.map((i) => deadlines[i]!);
-          assert.deepEqual(steps, steps.toSorted((a, b) => a - b));
+          assert.deepEqual(
+            steps,
+            steps.toSorted((a, b) => a - b),
+          );
           for (const i of due) deadlines[i] = -1;
         }
         for (const [i, timer] of timers.entries()) assert.equal(timer.isSet, deadlines[i]! >= 0);

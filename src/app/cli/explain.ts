@@ -25,7 +25,11 @@ export const explainCommand: Command = {
       doc: 'A header field, as in -H "x-beta: 1". May be repeated.',
     },
     { name: 'client', value: 'ADDRESS', doc: 'Client address. Default: 127.0.0.1.' },
-    { name: 'listener', value: 'NAME', doc: "Listener. Default: the one on the URL's port, else the first." },
+    {
+      name: 'listener',
+      value: 'NAME',
+      doc: "Listener. Default: the one on the URL's port, else the first.",
+    },
     JSON_OPTION,
   ],
   async run([url = ''], values) {

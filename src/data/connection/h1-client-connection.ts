@@ -20,18 +20,13 @@ import { ClientPeer } from '../exchange/client-peer.ts';
 import type { ClientStream } from '../exchange/client-stream.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Plane } from '../exchange/plane.ts';
-import type { Chunk, Connection, ConnectionEvents, Timer } from '../io/backend.ts';
+import type { Chunk, Connection, ConnectionEvents } from '../io/backend.ts';
 import { HeldBytes } from '../io/held-bytes.ts';
+import { ClientClock, Wait } from './client-clock.ts';
 import { H1ResponseSender } from './h1-response-sender.ts';
-
-/** Longest time a closing connection discards what the client still sends. */
-const LINGER_MS = 5_000;
 
 const State = { idle: 0, head: 1, body: 2, waiting: 3, tunnel: 4, linger: 5, closed: 6 } as const;
 type State = (typeof State)[keyof typeof State];
-
-const Wait = { none: 0, head: 1, keepAlive: 2, body: 3, write: 4, linger: 5 } as const;
-type Wait = (typeof Wait)[keyof typeof Wait];
 
 /** Who keeps count of open connections. */
 export interface ConnectionOwner {
@@ -46,28 +41,28 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
   private readonly owner: ConnectionOwner;
   private readonly plane: Plane;
   private readonly connection: Connection;
-  private readonly timer: Timer;
+  private readonly clock: ClientClock;
   private readonly sender: H1ResponseSender;
   private readonly held: HeldBytes;
   private clientPeer: ClientPeer | null = null;
   private exchange: Exchange | null = null;
   private decoder: ChunkedDecoder | null = null;
   private state: State = State.idle;
-  private wait: Wait = Wait.head;
   private bodyRemaining = 0;
   private exchangeCount = 0;
   private isProcessing = false;
   private isReadingPaused = false;
+  private isHalfClosed = false;
 
   constructor(owner: ConnectionOwner, plane: Plane, connection: Connection) {
     this.owner = owner;
     this.plane = plane;
     this.connection = connection;
     this.peerAddress = connection.peerAddress;
-    this.timer = plane.backend.timer(() => this.onTimer());
+    this.clock = new ClientClock(plane, (wait) => this.onOverdue(wait));
     this.sender = new H1ResponseSender(plane, connection);
     this.held = new HeldBytes(plane.backend);
-    this.timer.set(plane.linked.limits.headTimeoutMs);
+    this.clock.start(Wait.head);
   }
 
   /** Closes when idle, else after the current answer. */
@@ -78,9 +73,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
 
   /** Ends everything now, without an answer. */
   abortNow(): void {
-    this.exchange?.abandon(Fault.aborted);
-    this.connection.reset();
-    this.onGone();
+    this.giveUp(Fault.aborted);
   }
 
   // From the world.
@@ -101,7 +94,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
 
   onWritable(): void {
     try {
-      if (this.wait === Wait.write) this.setWait(this.state === State.body ? Wait.body : Wait.none);
+      if (this.clock.wait === Wait.write) this.clock.start(this.waitAfterWrite());
       this.exchange?.onClientWritable();
     } catch (error) {
       this.onInternalError(error);
@@ -114,8 +107,12 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
         this.exchange!.onClientTunnelEnd();
         return;
       }
-      // A client that ends its side is taken to be gone: it cannot be told from one that closed.
-      this.exchange?.abandon(Fault.clientClosed);
+      if (this.state === State.waiting) {
+        this.isHalfClosed = true;
+        if (this.clock.wait !== Wait.write) this.clock.start(Wait.progress);
+        return;
+      }
+      this.exchange?.abandon(Fault.clientClosed); // In the middle of a request.
       this.exchange = null;
       this.closeNow();
     } catch (error) {
@@ -170,6 +167,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
   }
 
   sendBody(chunk: Chunk, start: number, end: number, isEnd: boolean): boolean {
+    if (this.isHalfClosed) this.clock.start(Wait.progress);
     return this.blocked(this.sender.sendBody(chunk, start, end, isEnd));
   }
 
@@ -190,7 +188,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
     const isSent = this.sender.sendUpgrade(head);
     if (!isSent) return false;
     this.state = State.tunnel;
-    this.setWait(Wait.none);
+    this.clock.start(Wait.none);
     if (!this.held.isEmpty) this.plane.backend.defer(() => this.sendHeldToTunnel());
     else this.resumeReading();
     return true;
@@ -209,7 +207,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
     if (this.isReadingPaused) return;
     this.isReadingPaused = true;
     this.connection.pause();
-    if (this.wait === Wait.body) this.setWait(Wait.none); // The origin is slow, not the client.
+    if (this.clock.wait === Wait.body) this.clock.start(Wait.none); // The origin is slow, not the client.
   }
 
   resumeRequest(): void {
@@ -227,8 +225,12 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
       return;
     }
     this.exchangeCount++;
+    if (this.isHalfClosed && this.held.isEmpty) {
+      this.closeNow();
+      return;
+    }
     this.state = State.idle;
-    this.setWait(Wait.keepAlive);
+    this.clock.start(Wait.keepAlive);
     if (!this.isProcessing && !this.held.isEmpty) this.processHeld();
   }
 
@@ -246,11 +248,11 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
     if (!this.held.isEmpty) {
       const isWhole = this.held.append(chunk, start, end);
       if (this.state !== State.waiting) this.processHeld(); // A head this large is refused here.
-      if (!isWhole && this.state < State.linger) this.failMemory();
+      if (!isWhole && this.state < State.linger) this.giveUp(Fault.memoryLimit);
       return;
     }
     const consumed = this.process(chunk, start, end);
-    if (consumed < end && !this.held.take(chunk, consumed, end)) this.failMemory();
+    if (consumed < end && !this.held.take(chunk, consumed, end)) this.giveUp(Fault.memoryLimit);
     else if (consumed < end && this.state === State.head) this.exchange!.requestHead.reset();
   }
 
@@ -298,7 +300,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
     const limits = exchange.linked!.requestLimits;
     const next = parseRequestHead(exchange.requestHead, chunk.bytes, start, end, limits);
     if (next === 0) {
-      if (this.wait !== Wait.head) this.setWait(Wait.head);
+      if (this.clock.wait !== Wait.head) this.clock.start(Wait.head);
       return start;
     }
     if (next < 0) {
@@ -323,7 +325,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
     this.sender.keepAlive = head.keepAlive && !isLast;
     this.sender.clientVersionMinor = head.versionMinor;
     exchange.bodyAtHand = 0;
-    this.wait = Wait.none;
+    this.clock.wait = Wait.none;
     if (head.framing === Framing.chunked) {
       this.decoder ??= new ChunkedDecoder(false);
       this.decoder.reset(exchange.linked!.requestLimits, exchange.linked!.limits.bodySizeMax);
@@ -334,14 +336,14 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
     } else this.state = State.waiting;
     if (this.state === State.body) {
       exchange.bodyAtHand = available;
-      this.setWait(Wait.body);
+      this.clock.start(Wait.body);
     }
     exchange.start();
   }
 
   private readBody(chunk: Chunk, start: number, end: number): number {
     const exchange = this.exchange!;
-    this.setWait(Wait.body);
+    this.clock.start(Wait.body);
     if (exchange.requestHead.framing === Framing.length) {
       const size = Math.min(end - start, this.bodyRemaining);
       this.bodyRemaining -= size;
@@ -370,7 +372,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
   ): void {
     if (isEnd) {
       this.state = State.waiting;
-      this.wait = Wait.none;
+      this.clock.wait = Wait.none;
     }
     const isWritable = exchange.onRequestBody(chunk, start, end, isEnd);
     if (!isWritable && this.state === State.body) this.pauseRequest();
@@ -389,7 +391,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
     if (!this.isReadingPaused) return;
     this.isReadingPaused = false;
     this.connection.resume();
-    if (this.state === State.body) this.setWait(Wait.body);
+    if (this.state === State.body) this.clock.start(Wait.body);
   }
 
   // Ends.
@@ -404,7 +406,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
     this.held.drop();
     this.connection.end();
     this.resumeReading();
-    this.setWait(Wait.linger);
+    this.clock.start(Wait.linger);
   }
 
   private closeNow(): void {
@@ -415,74 +417,51 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
   private onGone(): void {
     if (this.state === State.closed) return;
     this.state = State.closed;
-    this.timer.clear();
+    this.clock.stop();
     this.held.drop();
     this.sender.drop();
     this.owner.onConnectionClosed(this);
   }
 
-  private failMemory(): void {
-    this.exchange?.abandon(Fault.memoryLimit);
+  /** Ends the exchange and the connection without an answer. */
+  private giveUp(fault: Fault): void {
+    this.exchange?.abandon(fault);
     this.exchange = null;
     this.connection.reset();
     this.onGone();
   }
 
+  private waitAfterWrite(): Wait {
+    if (this.isHalfClosed) return Wait.progress;
+    return this.state === State.body ? Wait.body : Wait.none;
+  }
+
   /** Starts the clock for a slow reader when a write was not taken. */
   private blocked(isWritable: boolean): boolean {
-    if (!isWritable && this.state < State.linger) this.setWait(Wait.write);
+    if (!isWritable && this.state < State.linger) this.clock.start(Wait.write);
     return isWritable;
   }
 
-  private setWait(wait: Wait): void {
-    this.wait = wait;
-    const limits = this.plane.linked.limits;
-    switch (wait) {
-      case Wait.head:
-        this.timer.set(limits.headTimeoutMs);
-        return;
-      case Wait.keepAlive:
-        this.timer.set(limits.keepAliveTimeoutMs);
-        return;
-      case Wait.body:
-        this.timer.set(limits.bodyProgressTimeoutMs);
-        return;
-      case Wait.write:
-        this.timer.set(limits.writeProgressTimeoutMs);
-        return;
-      case Wait.linger:
-        this.timer.set(LINGER_MS);
-        return;
-      default:
-        return; // A timer that is still armed finds nothing to do.
-    }
-  }
-
-  private onTimer(): void {
+  private onOverdue(wait: Wait): void {
     try {
-      switch (this.wait) {
+      switch (wait) {
         case Wait.head:
           if (this.exchange === null) this.closeNow();
           else this.exchange.fail(Fault.requestHeadTimeout);
-          return;
-        case Wait.keepAlive:
-          if (this.state === State.idle) this.closeNow();
           return;
         case Wait.body:
           if (this.state === State.body) this.exchange!.fail(Fault.requestBodyTimeout);
           return;
         case Wait.write:
-          this.exchange?.abandon(Fault.clientWriteTimeout);
-          this.exchange = null;
-          this.connection.reset();
-          this.onGone();
+        case Wait.progress:
+          this.giveUp(wait === Wait.write ? Fault.clientWriteTimeout : Fault.clientClosed);
           return;
-        case Wait.linger:
-          this.connection.abort();
-          this.onGone();
+        case Wait.keepAlive:
+          if (this.state === State.idle) this.closeNow();
           return;
         default:
-          return;
+          this.connection.abort();
+          this.onGone();
       }
     } catch (error) {
       this.onInternalError(error);

@@ -23,13 +23,15 @@ import { CHUNK_HEADROOM } from '../io/backend.ts';
 import type { AttemptEvents } from '../pool/attempt-events.ts';
 import type { UpstreamConnection } from '../pool/upstream-connection.ts';
 import type { ClientStream } from './client-stream.ts';
+import { admit, forwardsLeft } from './admission.ts';
 import { errorBody, JSON_TYPE, TEXT_TYPE } from './error-response.ts';
 import { ExchangeContext } from './exchange-context.ts';
 import type { LinkedRoute, LinkedSnapshot } from './linked-snapshot.ts';
 import type { Plane } from './plane.ts';
 import { keepForLog, recordEnd, recordLookup } from './record-exchange.ts';
 import { RequestView } from './request-view.ts';
-import { rehost, writeRequestHead, written } from './request-writer.ts';
+import { isIdempotent, mayRepeat } from './repeat-rule.ts';
+import { WrittenRequest } from './written-request.ts';
 
 /** Attempts of one exchange, the first included. */
 const ATTEMPTS_MAX = 2;
@@ -71,9 +73,7 @@ export class Exchange implements AttemptEvents {
   extraResponseFields = '';
   private state: State = State.ended;
   private upstream: UpstreamConnection | null = null;
-  private requestChunk: Chunk | null = null; // The written head, kept while it may be sent again.
-  private requestStart = 0;
-  private requestEnd = 0;
+  private readonly written: WrittenRequest;
   private wasReused = false;
   private isUpstreamBlocked = false;
   private needsStickyCookie = false;
@@ -88,6 +88,7 @@ export class Exchange implements AttemptEvents {
     this.requestHead = new RequestHead(limits.fieldCountMax);
     this.responseHead = new ResponseHead(limits.responseFieldCountMax);
     this.view = new RequestView(this.requestHead, limits.targetSizeMax);
+    this.written = new WrittenRequest(this);
   }
 
   // From the client's stream.
@@ -121,15 +122,15 @@ export class Exchange implements AttemptEvents {
     }
     const route = linked.routes[index]!;
     this.route = route;
-    if (head.fields.find(Field.via) >= 0 && this.view.viaHops() >= linked.limits.viaHopsMax) {
-      this.fail(Fault.loopDetected);
+    const refusal = admit(this);
+    if (refusal !== Fault.none) {
+      this.fail(refusal);
       return;
     }
-    if (head.contentLength > linked.limits.bodySizeMax && linked.limits.bodySizeMax > 0) {
-      this.fail(Fault.requestBodyTooLarge);
+    if (forwardsLeft(this) === 0) {
+      this.respond(200, TEXT_TYPE, '');
       return;
     }
-    if (head.method === Method.options && this.answersMaxForwards()) return;
     if (route.chain !== null && this.runChain() === Verdict.respond) return;
     const totalMs = route.service.transport.totalTimeoutMs;
     if (totalMs > 0) this.setTotalTimeout(totalMs);
@@ -251,7 +252,7 @@ export class Exchange implements AttemptEvents {
   onResponseHead(head: ResponseHead, available: number): void {
     this.state = State.responding;
     this.statusCode = head.status;
-    this.dropRequestChunk();
+    this.written.drop();
     const stream = this.stream!;
     if (head.status === 101) {
       this.startTunnel(stream, head);
@@ -298,29 +299,13 @@ export class Exchange implements AttemptEvents {
       if (fault !== Fault.none) this.fault = fault;
       this.stream!.abort(fault);
       this.end();
-    } else if (this.mayRepeat(fault, wasReused)) {
+    } else if (this.canRepeat(fault, wasReused)) {
       this.plane.cells[failed.metricBase + EndpointCell.retries]!++;
       this.attempt(failed);
     } else this.fail(fault);
   }
 
   // Steps.
-
-  /** RFC 9110 §7.6.2: an OPTIONS that may go no further is answered here. */
-  private answersMaxForwards(): boolean {
-    const fields = this.requestHead.fields;
-    const at = fields.find(Field.maxForwards);
-    if (at < 0) return false;
-    const hops = Number(fields.valueText(at));
-    if (!Number.isInteger(hops) || hops < 0) return false;
-    if (hops > 0) {
-      fields.isHop[at] = 1;
-      this.extraRequestFields += `Max-Forwards: ${hops - 1}\r\n`;
-      return false;
-    }
-    this.respond(200, TEXT_TYPE, '');
-    return true;
-  }
 
   private runChain(): Verdict {
     const context = this.contextFor();
@@ -347,7 +332,10 @@ export class Exchange implements AttemptEvents {
     }
     const isRepeat = this.attemptCount > 0;
     this.attemptCount++;
-    if (!this.prepareHead(endpoint, service.passHost)) return;
+    if (!this.written.prepare(endpoint, service.passHost)) {
+      this.fail(Fault.memoryLimit);
+      return;
+    }
     this.endpoint = endpoint;
     endpoint.inFlight++;
     this.plane.cells[endpoint.metricBase + EndpointCell.attempts]!++;
@@ -379,40 +367,17 @@ export class Exchange implements AttemptEvents {
     return bound ?? service.balancer.pick(avoid);
   }
 
-  /** Writes the head, or takes the one that is written when this is another attempt. */
-  private prepareHead(endpoint: Endpoint, passHost: boolean): boolean {
-    const previous = this.requestChunk;
-    if (previous !== null && passHost) return true;
-    const chunk =
-      previous === null
-        ? writeRequestHead(this, endpoint)
-        : rehost(this.plane.backend.chunks, previous, this.requestStart, this.requestEnd, endpoint);
-    this.dropRequestChunk();
-    this.requestChunk = chunk;
-    if (chunk === null) {
-      this.fail(Fault.memoryLimit);
-      return false;
-    }
-    this.requestStart = written.start;
-    this.requestEnd = written.end;
-    return true;
-  }
-
   /** The lease is there: sends the head; the stream sends the body when there is one. */
   private sendRequest(): void {
     const upstream = this.upstream!;
-    const chunk = this.requestChunk!;
     this.state = State.sending;
     this.isUpstreamBlocked = false;
     if (this.hasBody()) {
-      this.requestChunk = null; // Its reference goes along; a body cannot be sent twice.
-      upstream.sendHead(chunk, this.requestStart, this.requestEnd);
+      this.written.send(upstream, false); // A body cannot be sent twice.
       if (this.requestHead.expectsContinue) this.stream!.sendContinue();
       return;
     }
-    if (this.isRepeatable()) this.plane.backend.chunks.retain(chunk);
-    else this.requestChunk = null;
-    upstream.sendHead(chunk, this.requestStart, this.requestEnd);
+    this.written.send(upstream, isIdempotent(this.requestHead.method));
     upstream.flush();
     upstream.finishRequest();
   }
@@ -434,24 +399,10 @@ export class Exchange implements AttemptEvents {
     chunks.release(chunk);
   }
 
-  /** RFC 9110 §9.2.2: methods whose repetition changes nothing more. */
-  private isRepeatable(): boolean {
-    const method = this.requestHead.method;
-    return (
-      method === Method.get ||
-      method === Method.head ||
-      method === Method.options ||
-      method === Method.put ||
-      method === Method.delete
-    );
-  }
-
-  private mayRepeat(fault: Fault, wasReused: boolean): boolean {
-    if (this.attemptCount >= ATTEMPTS_MAX || this.state >= State.responding) return false;
-    if (this.requestChunk === null || this.hasSentBody) return false;
-    if (FAULTS[fault].retry !== 'reused') return false;
-    const method = this.requestHead.method;
-    return wasReused || method === Method.get || method === Method.head;
+  private canRepeat(fault: Fault, wasReused: boolean): boolean {
+    const isOver = this.attemptCount >= ATTEMPTS_MAX || this.state >= State.responding;
+    if (isOver || !this.written.isKept || this.hasSentBody) return false;
+    return mayRepeat(fault, this.requestHead.method, wasReused);
   }
 
   private startTunnel(stream: ClientStream, head: ResponseHead): void {
@@ -502,12 +453,6 @@ export class Exchange implements AttemptEvents {
     }
   }
 
-  private dropRequestChunk(): void {
-    if (this.requestChunk === null) return;
-    this.plane.backend.chunks.release(this.requestChunk);
-    this.requestChunk = null;
-  }
-
   /** The response has been given to the stream in full. */
   private complete(): void {
     const stream = this.stream!;
@@ -519,7 +464,7 @@ export class Exchange implements AttemptEvents {
   private end(): void {
     if (this.state === State.tunnel) this.plane.cells[WorkerCell.tunnels]!--;
     this.state = State.ended;
-    this.dropRequestChunk();
+    this.written.drop();
     this.totalTimer?.clear();
     recordEnd(this);
     this.plane.cells[WorkerCell.exchangesInProgress]!--;

@@ -34,6 +34,7 @@ export class BackendProbe implements ConnectionEvents {
 
   readonly #backend: IoBackend;
   #isInside = false;
+  #nextFrom = 0;
   #sendSeed = 0;
   #sentSize = 0;
   #sendEnd = 0;
@@ -91,6 +92,12 @@ export class BackendProbe implements ConnectionEvents {
     const isWritable = this.call((connection) => connection.write(chunk, CHUNK_HEADROOM, end));
     chunks.release(chunk);
     return isWritable;
+  }
+
+  /** One write that goes on in the stream of seed 1 where the last one stopped. */
+  writeNext(size: number): void {
+    this.write(1, size, this.#nextFrom);
+    this.#nextFrom += size; // A connection that refuses bytes refuses all that follow.
   }
 
   onOpen(): void {

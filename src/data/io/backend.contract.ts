@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import { Prng } from '../../base/prng.ts';
 import { Fault } from '../../contract/fault.ts';
 import { BackendProbe } from './backend-probe.contract.ts';
 import { CHUNK_HEADROOM } from './backend.ts';
@@ -114,6 +115,7 @@ const WORLD_CHECKS: readonly (readonly [string, (harness: IoHarness) => Promise<
   ['fires timers in order, never early, and not when cleared', checkTimers],
   ['runs deferred tasks later, in order', checkDefer],
   ['serves many connections at once', checkMany],
+  ['keeps its promises when used in any order', checkAnyOrder],
 ];
 
 async function withPair(open: OpenHarness, target: ListenTarget, check: Check): Promise<void> {
@@ -687,4 +689,54 @@ async function checkMany(harness: IoHarness): Promise<void> {
   await harness.until(() => clients.every(isOver) && servers.every(isOver), 'all to close');
   for (const client of clients) assert.equal(client.receivedSize, 100_000);
   listening.close();
+}
+
+/** Random calls on both ends of many connections; the probes check B1 to B4 all the while. */
+async function checkAnyOrder(harness: IoHarness): Promise<void> {
+  const prng = new Prng(1);
+  const { listening, target, accepted } = await listenOnce(harness);
+  const probes: BackendProbe[] = [];
+  for (let i = 0; i < 60; i++) {
+    const client = connectProbe(harness, target);
+    client.expectedSeed = 1;
+    probes.push(client);
+    if (prng.chance(0.3)) useAtRandom(prng, client, 3); // Before it opens.
+    for (let step = 0; step < 12; step++) {
+      if (prng.chance(0.3)) await harness.settle();
+      for (const connection of accepted.splice(0)) {
+        const server = new BackendProbe(harness.backend);
+        server.expectedSeed = 1;
+        server.connection = connection;
+        server.isPaused = true;
+        connection.events = server;
+        probes.push(server);
+      }
+      useAtRandom(
+        prng,
+        probes[prng.integer(Math.max(0, probes.length - 8), probes.length - 1)]!,
+        1,
+      );
+    }
+  }
+  await harness.settle();
+  for (const connection of accepted) connection.abort();
+  for (const probe of probes) probe.call((connection) => connection.abort());
+  await harness.until(() => probes.every(isOver), 'all to close');
+  listening.close();
+  await harness.settle();
+  assert.equal(harness.slab.misuseCount, 0);
+}
+
+function useAtRandom(prng: Prng, probe: BackendProbe, count: number): void {
+  for (let i = 0; i < count; i++) {
+    const choice = prng.integer(0, 19);
+    if (choice < 7) probe.writeNext(prng.integer(0, 65_000));
+    else if (choice < 9) probe.pause();
+    else if (choice < 14) probe.resume();
+    else if (choice < 16) probe.call((connection) => connection.end());
+    else if (choice === 16) probe.call((connection) => connection.close());
+    else if (choice === 17) probe.call((connection) => connection.abort());
+    else if (choice === 18) probe.call((connection) => connection.reset());
+    else for (let n = 0; n < 40; n++) probe.writeNext(65_000);
+  }
 }

@@ -178,6 +178,17 @@ test('chunked: a finished decoder consumes nothing, and reset makes it new', () 
   assert.equal(decoder.payloadSize, 2);
 });
 
+test('chunked: reset forgets what was counted for the message before', () => {
+  const decoder = new ChunkedDecoder(false);
+  const text = `1;${'a'.repeat(20)}\r\nx\r\n0\r\n${'X:\r\n'.repeat(4)}\r\n`;
+  for (let round = 0; round < 3; round++) {
+    decoder.reset(limits, 1);
+    const bytes = Buffer.from(text, 'latin1');
+    assert.equal(decoder.decode(bytes, 0, bytes.length), ChunkedState.done);
+    assert.deepEqual([decoder.payloadSize, decoder.trailerSize, decoder.trailerCount], [1, 16, 4]);
+  }
+});
+
 test('chunked: the first span of payload is not moved', () => {
   const decoder = new ChunkedDecoder(false);
   decoder.reset(limits, NO_LIMIT);

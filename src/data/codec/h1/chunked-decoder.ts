@@ -149,8 +149,12 @@ export class ChunkedDecoder {
     this.dataEnd += size;
     this.payloadSize += size;
     this.#remaining -= size;
-    if (this.#remaining === 0) this.#state = DATA_CR;
-    return at + size;
+    const past = at + size;
+    if (this.#remaining > 0) return past;
+    // The usual case at once; anything else is left to the states.
+    const isEnded = past + 1 < end && bytes[past] === CR && bytes[past + 1] === LF;
+    this.#state = isEnded ? SIZE_START : DATA_CR;
+    return isEnded ? past + 2 : past;
   }
 
   /** The CRLF after the payload of a chunk. */
@@ -172,7 +176,7 @@ export class ChunkedDecoder {
         this.#state = this.#remaining === 0 ? TRAILER_START : DATA;
         return at + 1;
       }
-      const next = nextInSizeLine(state, byte);
+      const next = byte === CR && state === SIZE ? SIZE_LF : nextInSizeLine(state, byte);
       if (next < 0) return this.#failChunk(at);
       if (state === SIZE && this.#remaining > this.#bodySizeMax - this.payloadSize) {
         return this.#fail(at, Fault.requestBodyTooLarge, Fault.responseChunkInvalid);

@@ -221,6 +221,23 @@ test('request: stops at the end of its head, and goes on with the next one', () 
   assert.equal(head.framing, Framing.none);
 });
 
+test('request: a finished head begins anew where the next one starts at the same offset', () => {
+  const head = new RequestHead(10);
+  const bytes = Buffer.alloc(100);
+  for (const [text, fault] of [
+    [`${GET}\r\n`, Fault.none],
+    ['GET x', Fault.requestTargetInvalid],
+    [`${POST}\r\n`, Fault.none],
+  ] as const) {
+    bytes.write(text, 'latin1');
+    const result = parseRequestHead(head, bytes, 0, text.length, limits);
+    assert.equal(head.fault, fault);
+    assert.equal(result, fault === Fault.none ? text.length : -fault);
+  }
+  assert.equal(head.method, Method.post);
+  assert.equal(head.fields.count, 1);
+});
+
 test('request: limits are exact: at the ceiling it passes, one above it does not', () => {
   const target = `/${'a'.repeat(127)}`;
   accept(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);

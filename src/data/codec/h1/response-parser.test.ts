@@ -201,6 +201,21 @@ test('response: hop-by-hop fields are marked in this direction too (RFC 9110 §7
   assert.deepEqual(kept, ['Set-Cookie']);
 });
 
+test('response: a finished head begins anew where the next one starts at the same offset', () => {
+  const head = new ResponseHead(10);
+  const bytes = Buffer.alloc(100);
+  for (const [text, status] of [
+    ['HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n', 103],
+    ['HTTP/1.1 204 No Content\r\n\r\n', 204],
+  ] as const) {
+    bytes.write(text, 'latin1');
+    const result = parseResponseHead(head, bytes, 0, text.length, false, limits);
+    assert.equal(result, text.length);
+    assert.equal(head.status, status);
+  }
+  assert.equal(head.fields.count, 0);
+});
+
 test('response: limits are exact on both sides', () => {
   const fields = 'A: b\r\n'.repeat(20);
   accept(`${OK}${fields}\r\n`);

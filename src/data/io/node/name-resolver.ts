@@ -72,6 +72,11 @@ export class NameResolver {
     );
   }
 
+  /** Gives up what is on the way: those who wait get no addresses. */
+  close(): void {
+    this.#dns.cancel();
+  }
+
   #finish(name: string, addresses: readonly string[]): void {
     const waiting = this.#waiting.get(name) ?? [];
     this.#waiting.delete(name);

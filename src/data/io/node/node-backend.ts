@@ -162,6 +162,7 @@ export class NodeBackend implements IoBackend {
 
   /** Stops the backend's own timers. Connections and listening sockets are their owners'. */
   close(): void {
+    this.#resolver.close();
     clearInterval(this.#trimInterval);
     if (this.#wheelInterval !== null) clearInterval(this.#wheelInterval);
     this.#wheelInterval = null;

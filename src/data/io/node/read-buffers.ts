@@ -126,6 +126,7 @@ export class ReadBuffers {
 
   /** Looks at one holder, a different one each time, and takes its chunk if it is stale. */
   #evictOne(): boolean {
+    if (this.#holders.length === 0) return false; // `bulkMax` of 0: no private chunks at all.
     this.#hand = (this.#hand + 1) % this.#holders.length;
     const holder = this.#holders[this.#hand]!;
     if (this.#nowMs() - holder.bulkReadAtMs < STALE_MS) return false;

@@ -1,0 +1,104 @@
+/** A peer that runs: started from its plan, checked to do its job, ended with its whole tree. */
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Peer, PeerSetup } from './peers/peer.ts';
+import { freePort, waitForPort } from './ports.ts';
+import { readUsage } from './procfs.ts';
+import type { TreeUsage } from './procfs.ts';
+import type { KeptProcess } from './process-keeper.ts';
+import { REPLY_SIZES } from './origin/fixed-origin.ts';
+import type { Origins, Session } from './session.ts';
+import type { Workload } from './workloads.ts';
+
+const CHECK_TIMEOUT_MS = 20_000;
+/** Larger bodies are left to the load, which counts their bytes. */
+const CHECK_SIZE_MAX = 1024 * 1024;
+
+export interface RunningPeer {
+  readonly name: string;
+  readonly process: KeptProcess;
+  readonly setup: PeerSetup;
+}
+
+/** CPU time and memory of the peer's tree up to now. */
+export function usageOf(peer: RunningPeer): TreeUsage {
+  return readUsage(peer.process.pid);
+}
+
+function originPort(origins: Origins, workload: Workload): number {
+  if (workload.request.uploadSize === 0) return origins.fixed;
+  return workload.kind === 'stream' ? origins.slow : origins.upload;
+}
+
+/**
+ * Starts `peer` for `workload` and returns when it listens. `env` is added to the plan's own.
+ * @returns null when the peer is not driven with such a workload
+ * @throws when it does not come up
+ */
+export async function startPeer(
+  session: Session,
+  peer: Peer,
+  workload: Workload,
+  env: Readonly<Record<string, string>> = {},
+): Promise<RunningPeer | null> {
+  const origins = await session.origins();
+  const setup: PeerSetup = {
+    dir: session.folder(peer.name),
+    port: await freePort(),
+    adminPort: await freePort(),
+    originPort: originPort(origins, workload),
+    hasAccessLog: workload.hasAccessLog,
+    routeCount: workload.routeCount,
+    isLongStream: workload.kind === 'stream',
+  };
+  const plan = peer.plan(setup);
+  if (plan === null) return null;
+  for (const [name, text] of Object.entries(plan.files)) {
+    writeFileSync(join(setup.dir, name), text);
+  }
+  const kept = session.keeper.start({
+    name: peer.name,
+    command: plan.command,
+    core: session.peerCore,
+    cwd: setup.dir,
+    logPath: join(setup.dir, 'output.log'),
+    env: { ...plan.env, ...env },
+  });
+  await waitForPort(setup.port, kept);
+  return { name: peer.name, process: kept, setup };
+}
+
+async function fetchText(url: string, init: RequestInit = {}): Promise<string> {
+  const response = await fetch(url, { ...init, signal: AbortSignal.timeout(CHECK_TIMEOUT_MS) });
+  const text = await response.text();
+  if (response.status !== 200) throw new Error(`${url}: status ${response.status}`);
+  return text;
+}
+
+/**
+ * Asks the peer once what the load will ask, and what the origin saw of it.
+ * @returns what is wrong in one line; empty when the peer does the same job as the others
+ */
+export async function checkPeer(peer: RunningPeer, workload: Workload): Promise<string> {
+  const { path, uploadSize, routes } = workload.request;
+  const base = `http://127.0.0.1:${peer.setup.port}`;
+  try {
+    if (uploadSize > 0) {
+      const size = Math.min(uploadSize, CHECK_SIZE_MAX);
+      const init = { method: 'POST', body: Buffer.alloc(size) };
+      const read = await fetchText(`${base}/`, init);
+      return read === String(size) ? '' : `the origin read ${read} bytes of ${size}`;
+    }
+    if (routes.length > 0) return ''; // fetch cannot set Host; wrk counts the errors.
+    const size = REPLY_SIZES[path as keyof typeof REPLY_SIZES];
+    const text = size > CHECK_SIZE_MAX ? null : await fetchText(`${base}${path}`);
+    if (text !== null && text.length !== size) return `${path} has ${text.length} bytes`;
+    const seen = await fetchText(`${base}/seen`);
+    const wanted = `host=127.0.0.1:${peer.setup.port};for=127.0.0.1`;
+    // Extra peers may do less; the report says so instead of leaving them out.
+    return seen === wanted ? '' : `the origin saw ${seen}`;
+  } catch (error) {
+    return String(error);
+  }
+}

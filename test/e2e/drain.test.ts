@@ -1,0 +1,121 @@
+/** SIGTERM: in-flight exchanges finish, new ones are refused, a second signal ends it now. */
+
+import assert from 'node:assert/strict';
+import type http from 'node:http';
+import net from 'node:net';
+import test from 'node:test';
+import { startInFrontOf } from '../support/behind.ts';
+import { fetchFrom, startOrigin } from '../support/http-origin.ts';
+import { RawClient } from '../support/raw-client.ts';
+import { readResponses } from '../support/response-reader.ts';
+import { until, within } from '../support/wait.ts';
+
+/** An origin whose answer begins at once and ends when told. */
+async function slowOrigin(t: test.TestContext) {
+  const held: http.ServerResponse[] = [];
+  const origin = await startOrigin((request, response) => {
+    if (request.url !== '/slow') {
+      response.end('fast');
+      return;
+    }
+    response.writeHead(200, { 'content-length': 10 });
+    response.write('first');
+    held.push(response);
+  });
+  t.after(() => origin.close());
+  return { origin, held };
+}
+
+function refuses(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ port, host: '127.0.0.1' });
+    let got = '';
+    socket.on('error', () => resolve(true));
+    socket.on('data', (bytes) => (got += bytes.toString('latin1')));
+    socket.on('close', () => resolve(!got.startsWith('HTTP/1.1 2')));
+    socket.end('GET /new HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+  });
+}
+
+async function startSlowRequest(port: number): Promise<RawClient> {
+  const client = new RawClient(port);
+  client.send('GET /slow HTTP/1.1\r\nHost: a.test\r\n\r\n');
+  await until(() => client.received.includes('first'), 'the first half of the response');
+  return client;
+}
+
+test('drain: what is in flight finishes, what is new is refused, the exit code is 0', async (t) => {
+  const { origin, held } = await slowOrigin(t);
+  const proxy = await startInFrontOf(t, origin.port, { drainTimeout: '20s' });
+  const client = await startSlowRequest(proxy.port);
+  proxy.subject.child.signal('SIGTERM');
+  await until(() => refuses(proxy.port), 'new connections to be refused');
+  assert.equal(proxy.subject.child.exit, null, 'it must wait for what is in flight');
+  held[0]?.end('later');
+  await until(() => client.received.includes('later'), 'the second half of the response');
+  assert.equal(readResponses(client.received, false).responses[0]?.isComplete, true);
+  const exit = await within(proxy.subject.child.exited, 'the exit', 5_000);
+  assert.deepEqual(exit, { code: 0, signal: null }, proxy.subject.child.output);
+  client.destroy();
+});
+
+test('drain: an idle keep-alive connection is closed and does not hold it up', async (t) => {
+  const { origin } = await slowOrigin(t);
+  const proxy = await startInFrontOf(t, origin.port, { drainTimeout: '20s' });
+  const client = new RawClient(proxy.port);
+  client.send('GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n');
+  await until(() => client.received.includes('fast'), 'the response');
+  proxy.subject.child.signal('SIGINT');
+  await until(() => client.closed !== null, 'the idle connection to close');
+  const exit = await within(proxy.subject.child.exited, 'the exit', 5_000);
+  assert.equal(exit.code, 0, proxy.subject.child.output);
+});
+
+test('drain: a second signal aborts at once', async (t) => {
+  const { origin } = await slowOrigin(t);
+  const proxy = await startInFrontOf(t, origin.port, { drainTimeout: '60s' });
+  const client = await startSlowRequest(proxy.port);
+  proxy.subject.child.signal('SIGTERM');
+  await until(() => refuses(proxy.port), 'the drain to begin');
+  proxy.subject.child.signal('SIGTERM');
+  await within(proxy.subject.child.exited, 'the exit after the second signal', 3_000);
+  await until(() => client.closed !== null, 'the client connection to end');
+  assert.equal(readResponses(client.received, true).responses[0]?.isComplete, false);
+});
+
+test('drain: the timeout ends what does not finish', async (t) => {
+  const { origin } = await slowOrigin(t);
+  const proxy = await startInFrontOf(t, origin.port, { drainTimeout: '300ms' });
+  const client = await startSlowRequest(proxy.port);
+  proxy.subject.child.signal('SIGTERM');
+  await within(proxy.subject.child.exited, 'the exit after the drain timeout', 4_000);
+  await until(() => client.closed !== null, 'the client connection to end');
+});
+
+test('drain: requests of a busy client are all answered or refused whole', async (t) => {
+  const { origin } = await slowOrigin(t);
+  const proxy = await startInFrontOf(t, origin.port, { drainTimeout: '5s' });
+  const outcomes: string[] = [];
+  const load = async (): Promise<void> => {
+    for (let i = 0; i < 300; i++) {
+      try {
+        const { status, body } = await fetchFrom(proxy.port, '/x');
+        outcomes.push(status === 200 && body.toString() !== 'fast' ? 'cut' : String(status));
+      } catch (error) {
+        const { code = 'unknown' } = error as NodeJS.ErrnoException;
+        outcomes.push(code);
+        if (code === 'ECONNREFUSED') return;
+      }
+    }
+  };
+  const running = Promise.all([load(), load(), load()]);
+  await until(() => outcomes.length > 60, 'some traffic');
+  proxy.subject.child.signal('SIGTERM');
+  await running;
+  await within(proxy.subject.child.exited, 'the exit', 8_000);
+  const bad = outcomes.filter((one) => !['200', '503', 'ECONNREFUSED', 'ECONNRESET'].includes(one));
+  assert.deepEqual(bad, []);
+  // A connection in the accept queue may be reset when the socket closes; nothing more.
+  const resets = outcomes.filter((one) => one === 'ECONNRESET').length;
+  assert.ok(resets <= 3, `${resets} connections were reset`);
+});
