@@ -19,7 +19,7 @@ import type { Peer } from './peers/peer.ts';
 import { proxyNowPeer } from './peers/proxy-now.ts';
 import { traefikPeer } from './peers/traefik.ts';
 import type { Row } from './row.ts';
-import { presentPeers, runWorkload } from './run.ts';
+import { presentPeers, runGroup } from './run.ts';
 import { Session } from './session.ts';
 import { formatRows, formatVerdicts } from './table.ts';
 import { WORKLOADS } from './workloads.ts';
@@ -72,10 +72,9 @@ function report(options: BenchOptions, peers: readonly Peer[], rows: readonly Ro
 async function measure(session: Session, options: BenchOptions): Promise<boolean> {
   const peers = presentPeers(session, allPeers(options, session.searchPath));
   const rows: Row[] = [];
-  for (const workload of WORKLOADS) {
-    if (!options.workloads.includes(workload.name)) continue;
-    session.say(`${workload.name}: ${workload.about}`);
-    rows.push(...(await runWorkload(session, workload, peers, options)));
+  const chosen = WORKLOADS.filter((workload) => options.workloads.includes(workload.name));
+  for (const group of Map.groupBy(chosen, (workload) => workload.group).values()) {
+    rows.push(...(await runGroup(session, group, peers, options)));
   }
   report(options, peers, rows);
   return rows.every((row) => row.errors === 0);

@@ -9,11 +9,10 @@ import { parseWrk, wrkCommand, wrkScript } from './load/wrk.ts';
 import type { LoadResult, WrkRequest } from './load/wrk.ts';
 import { makeRow } from './row.ts';
 import type { Row } from './row.ts';
-import { usageOf } from './running-peer.ts';
-import type { RunningPeer } from './running-peer.ts';
+import { memoryOf, usageOf } from './running-peer.ts';
+import type { MemoryUse, RunningPeer } from './running-peer.ts';
 import type { Session } from './session.ts';
 import { median, rotate, spread } from './statistics.ts';
-import type { Workload } from './workloads.ts';
 
 /** How long and how often. */
 export interface Effort {
@@ -51,32 +50,28 @@ class Samples {
   readonly p99Us: number[] = [];
   readonly halfP99Us: number[] = [];
   errors = 0;
-  residentBytes = 0;
+  memory: MemoryUse = { residentBytes: 0, proportionalBytes: 0 };
 
   constructor(peer: RunningPeer) {
     this.peer = peer;
   }
 
-  row(workload: Workload): Row {
-    return makeRow(workload.name, this.peer.name, {
+  row(): Row {
+    return makeRow(this.peer.workload.name, this.peer.name, {
       figure: median(this.cpuUs),
       spread: this.cpuUs.length > 1 ? spread(this.cpuUs) : null,
       requestsPerSecond: median(this.rates),
       p50Us: median(this.p50Us),
       p99Us: median(this.p99Us),
       halfP99Us: this.halfP99Us.length > 0 ? median(this.halfP99Us) : null,
-      residentBytes: this.residentBytes,
+      ...this.memory,
       errors: this.errors,
     });
   }
 }
 
-async function saturate(
-  session: Session,
-  workload: Workload,
-  samples: Samples,
-  seconds: number,
-): Promise<void> {
+async function saturate(session: Session, samples: Samples, seconds: number): Promise<void> {
+  const { workload } = samples.peer;
   const before = usageOf(samples.peer).cpuSeconds;
   const run = { seconds, connections: workload.connections };
   const result = await runWrk(session, samples.peer, workload.request, run);
@@ -98,12 +93,8 @@ async function saturate(
 }
 
 /** The same request at half the rate this peer reached. */
-async function pace(
-  session: Session,
-  workload: Workload,
-  samples: Samples,
-  seconds: number,
-): Promise<void> {
+async function pace(session: Session, samples: Samples, seconds: number): Promise<void> {
+  const { workload } = samples.peer;
   const half = median(samples.rates) / 2;
   if (!(half > 0)) return;
   const request = { ...workload.request, pauseMs: (PACED_CONNECTIONS * 1000) / half };
@@ -118,26 +109,27 @@ async function pace(
   );
 }
 
-/** Drives all `peers`, which run already. @returns one row each, in their order */
+/**
+ * Drives all `peers`, which run already, each with its own workload. What is to be compared with
+ * each other belongs in one call. @returns one row each, in their order
+ */
 export async function measureCpu(
   session: Session,
-  workload: Workload,
   peers: readonly RunningPeer[],
   effort: Effort,
 ): Promise<Row[]> {
   const all = peers.map((peer) => new Samples(peer));
-  const warmUp = { seconds: WARM_UP_SECONDS, connections: workload.connections };
-  for (const { peer } of all) await runWrk(session, peer, workload.request, warmUp);
+  for (const { peer } of all) {
+    const warmUp = { seconds: WARM_UP_SECONDS, connections: peer.workload.connections };
+    await runWrk(session, peer, peer.workload.request, warmUp);
+  }
   for (let round = 0; round < effort.rounds; round++) {
-    for (const samples of rotate(all, round)) {
-      await saturate(session, workload, samples, effort.seconds);
-    }
+    for (const samples of rotate(all, round)) await saturate(session, samples, effort.seconds);
   }
-  for (const samples of all) samples.residentBytes = usageOf(samples.peer).residentBytes;
-  for (let round = 0; workload.isPaced && round < effort.rounds; round++) {
-    for (const samples of rotate(all, round)) {
-      await pace(session, workload, samples, effort.seconds);
-    }
+  for (const samples of all) samples.memory = memoryOf(samples.peer);
+  const paced = all.filter((samples) => samples.peer.workload.isPaced);
+  for (let round = 0; round < effort.rounds; round++) {
+    for (const samples of rotate(paced, round)) await pace(session, samples, effort.seconds);
   }
-  return all.map((samples) => samples.row(workload));
+  return all.map((samples) => samples.row());
 }

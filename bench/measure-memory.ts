@@ -12,7 +12,7 @@ import { isRunning } from './process-keeper.ts';
 import type { KeptProcess } from './process-keeper.ts';
 import { makeRow } from './row.ts';
 import type { Row } from './row.ts';
-import { usageOf } from './running-peer.ts';
+import { memoryOf, usageOf } from './running-peer.ts';
 import type { RunningPeer } from './running-peer.ts';
 import type { Session } from './session.ts';
 import { plainGet } from './load/wrk.ts';
@@ -56,14 +56,15 @@ export async function measureIdle(session: Session, peer: RunningPeer): Promise<
     () => {},
   );
   await delay(SETTLE_MS);
-  const after = usageOf(peer).residentBytes;
+  const memory = memoryOf(peer);
+  const after = memory.residentBytes;
   const lost = readFileSync(client.logPath, 'utf8').split('LOST').length - 1;
   await session.keeper.stop(client);
   session.say(`h ${peer.name}: ${before} bytes before, ${after} after, ${lost} lost`);
   return makeRow('h', peer.name, {
     figure: result === null ? Number.NaN : (after - before) / result.open,
     unit: 'B/conn',
-    residentBytes: after,
+    ...memory,
     errors: result === null ? 1 : result.errors + lost,
   });
 }
@@ -79,11 +80,8 @@ function streamCommand(session: Session, workload: Workload, port: number): stri
 }
 
 /** Highest resident memory, in megabytes, while one side of large transfers is slow. */
-export async function measureStream(
-  session: Session,
-  workload: Workload,
-  peer: RunningPeer,
-): Promise<Row> {
+export async function measureStream(session: Session, peer: RunningPeer): Promise<Row> {
+  const { workload } = peer;
   const command = streamCommand(session, workload, peer.setup.port);
   const before = usageOf(peer).cpuSeconds;
   const client = session.startLoad({ name: 'stream-client', command });
@@ -93,15 +91,16 @@ export async function measureStream(
     STREAM_TIMEOUT_MS,
     () => (peak = Math.max(peak, usageOf(peer).residentBytes)),
   );
-  const usage = usageOf(peer);
+  const used = usageOf(peer).cpuSeconds - before;
+  const memory = memoryOf(peer);
   await session.keeper.stop(client);
-  const cpu = (usage.cpuSeconds - before).toFixed(1);
+  const cpu = used.toFixed(1);
   const megabytes = (peak / 1e6).toFixed(1);
   session.say(`${workload.name} ${peer.name}: ${megabytes} MB at the peak, ${cpu} s of CPU`);
   return makeRow(workload.name, peer.name, {
     figure: result === null ? Number.NaN : peak / 1e6,
     unit: 'MB peak',
-    residentBytes: usage.residentBytes,
+    ...memory,
     errors: result === null ? 1 : result.errors,
   });
 }

@@ -1,6 +1,13 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { parseStat, readUsage, selectTree, sumUsage } from './procfs.ts';
+import {
+  parseProportional,
+  parseStat,
+  readProportional,
+  readUsage,
+  selectTree,
+  sumUsage,
+} from './procfs.ts';
 
 /** A stat line in the order of proc(5): utime is field 14, rss field 24. */
 function line(pid: number, name: string, parent: number, cpu: readonly number[]): string {
@@ -49,4 +56,11 @@ test('procfs: reads this very process when asked for it', () => {
   const usage = readUsage(process.pid);
   assert.equal(usage.pids[0], process.pid);
   assert.ok(usage.residentBytes > 1_000_000);
+});
+
+test('procfs: reads the proportional share and not a line that begins alike', () => {
+  const text = 'Rss:   900 kB\nPss_Anon:   7 kB\nPss:              400 kB\nPss_Dirty:  3 kB\n';
+  assert.equal(parseProportional(text), 400 * 1024);
+  assert.equal(parseProportional('Pss_Anon:   7 kB\n'), 0);
+  assert.ok(readProportional([process.pid, process.pid]) > 0);
 });

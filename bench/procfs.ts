@@ -99,3 +99,22 @@ export function sumUsage(tree: readonly ProcessStat[]): TreeUsage {
 export function readUsage(root: number): TreeUsage {
   return sumUsage(selectTree(readProcesses(), root));
 }
+
+/** Bytes in the `Pss:` line of /proc/PID/smaps_rollup; 0 when there is none. */
+export function parseProportional(text: string): number {
+  const match = /^Pss: +(\d+) kB$/m.exec(text);
+  return match === null ? 0 : Number(match[1]) * 1024;
+}
+
+/** Proportional share of memory of some processes together; those that ended count as 0. */
+export function readProportional(pids: readonly number[]): number {
+  let sum = 0;
+  for (const pid of pids) {
+    try {
+      sum += parseProportional(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'));
+    } catch {
+      continue; // It ended, or belongs to someone else.
+    }
+  }
+  return sum;
+}

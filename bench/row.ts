@@ -16,6 +16,8 @@ export interface Row {
   readonly halfP99Us: number | null;
   /** Resident memory of the process tree after the load, in bytes. */
   readonly residentBytes: number | null;
+  /** The same with shared pages divided among the processes that map them. */
+  readonly proportionalBytes: number | null;
   /** Failed requests and connections of all rounds; above 0 the row is not valid. */
   readonly errors: number;
   /** Why there is no figure; empty otherwise. */
@@ -35,6 +37,7 @@ export function makeRow(workload: string, peer: string, known: Partial<Row>): Ro
     p99Us: null,
     halfP99Us: null,
     residentBytes: null,
+    proportionalBytes: null,
     errors: 0,
     note: '',
     ...known,

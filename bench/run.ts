@@ -36,7 +36,7 @@ async function enter(
   try {
     const running = await startPeer(session, peer, workload);
     if (running === null) return null;
-    const wrong = await checkPeer(running, workload);
+    const wrong = await checkPeer(running);
     if (wrong === '') return running;
     await session.keeper.stop(running.process);
     return fail(wrong);
@@ -46,45 +46,47 @@ async function enter(
 }
 
 /** Memory and heap are measured on one peer after the other, so that only one is awake. */
-async function measureAlone(
-  session: Session,
-  workload: Workload,
-  peer: RunningPeer,
-  seconds: number,
-): Promise<Row> {
+async function measureAlone(session: Session, peer: RunningPeer, seconds: number): Promise<Row> {
+  const { workload } = peer;
   try {
     if (workload.kind === 'idle') return await measureIdle(session, peer);
-    if (workload.kind === 'stream') return await measureStream(session, workload, peer);
+    if (workload.kind === 'stream') return await measureStream(session, peer);
     return await measureHeap(session, peer, seconds);
   } catch (error) {
     return makeRow(workload.name, peer.name, { errors: 1, note: String(error).slice(0, 80) });
   }
 }
 
-/** One workload over all peers that take part in it. */
-export async function runWorkload(
+/** The workloads of one group over all peers that take part, in the order of both lists. */
+export async function runGroup(
   session: Session,
-  workload: Workload,
+  workloads: readonly Workload[],
   peers: readonly Peer[],
   options: Pick<BenchOptions, 'rounds' | 'seconds'>,
 ): Promise<Row[]> {
-  const chosen = workload.kind === 'heap' ? peers.filter((one) => one.name === SUBJECT) : peers;
   const rows: Row[] = [];
   const running: RunningPeer[] = [];
-  for (const peer of chosen) {
-    const entered = await enter(session, peer, workload);
-    if (entered === null) continue;
-    if (!('process' in entered)) {
-      rows.push(entered);
-    } else if (workload.kind === 'cpu') {
-      running.push(entered);
-    } else {
-      rows.push(await measureAlone(session, workload, entered, options.seconds));
-      await session.keeper.stop(entered.process);
+  for (const workload of workloads) {
+    session.say(`${workload.name}: ${workload.about}`);
+    const chosen = workload.kind === 'heap' ? peers.filter((one) => one.name === SUBJECT) : peers;
+    for (const peer of chosen) {
+      const entered = await enter(session, peer, workload);
+      if (entered === null) continue;
+      if (!('process' in entered)) {
+        rows.push(entered);
+      } else if (workload.kind === 'cpu') {
+        running.push(entered);
+      } else {
+        rows.push(await measureAlone(session, entered, options.seconds));
+        await session.keeper.stop(entered.process);
+      }
     }
   }
-  rows.push(...(await measureCpu(session, workload, running, options)));
+  rows.push(...(await measureCpu(session, running, options)));
   for (const peer of running) await session.keeper.stop(peer.process);
-  const order = peers.map((peer) => peer.name);
-  return rows.toSorted((a, b) => order.indexOf(a.peer) - order.indexOf(b.peer));
+  return workloads.flatMap((workload) =>
+    peers.flatMap((peer) =>
+      rows.filter((row) => row.workload === workload.name && row.peer === peer.name),
+    ),
+  );
 }

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Peer, PeerSetup } from './peers/peer.ts';
 import { freePort, waitForPort } from './ports.ts';
-import { readUsage } from './procfs.ts';
+import { readProportional, readUsage } from './procfs.ts';
 import type { TreeUsage } from './procfs.ts';
 import type { KeptProcess } from './process-keeper.ts';
 import { REPLY_SIZES } from './origin/fixed-origin.ts';
@@ -17,6 +17,7 @@ const CHECK_SIZE_MAX = 1024 * 1024;
 
 export interface RunningPeer {
   readonly name: string;
+  readonly workload: Workload;
   readonly process: KeptProcess;
   readonly setup: PeerSetup;
 }
@@ -29,6 +30,20 @@ export function usageOf(peer: RunningPeer): TreeUsage {
 function originPort(origins: Origins, workload: Workload): number {
   if (workload.request.uploadSize === 0) return origins.fixed;
   return workload.kind === 'stream' ? origins.slow : origins.upload;
+}
+
+/** Memory of a peer's tree, in bytes: pages it maps, and its fair share of them. */
+export interface MemoryUse {
+  /** Pages that processes share, such as the program itself, count once for each. */
+  readonly residentBytes: number;
+  /** Shared pages are divided among those who map them: what the peer really takes. */
+  readonly proportionalBytes: number;
+}
+
+/** Reads both; the second walks page tables, so not while the peer is under measurement. */
+export function memoryOf(peer: RunningPeer): MemoryUse {
+  const { pids, residentBytes } = usageOf(peer);
+  return { residentBytes, proportionalBytes: readProportional(pids) };
 }
 
 /**
@@ -66,7 +81,7 @@ export async function startPeer(
     env: { ...plan.env, ...env },
   });
   await waitForPort(setup.port, kept);
-  return { name: peer.name, process: kept, setup };
+  return { name: peer.name, workload, process: kept, setup };
 }
 
 async function fetchText(url: string, init: RequestInit = {}): Promise<string> {
@@ -80,8 +95,8 @@ async function fetchText(url: string, init: RequestInit = {}): Promise<string> {
  * Asks the peer once what the load will ask, and what the origin saw of it.
  * @returns what is wrong in one line; empty when the peer does the same job as the others
  */
-export async function checkPeer(peer: RunningPeer, workload: Workload): Promise<string> {
-  const { path, uploadSize, routes } = workload.request;
+export async function checkPeer(peer: RunningPeer): Promise<string> {
+  const { path, uploadSize, routes } = peer.workload.request;
   const base = `http://127.0.0.1:${peer.setup.port}`;
   try {
     if (uploadSize > 0) {

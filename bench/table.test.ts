@@ -41,6 +41,7 @@ test('table: shows the ratio to nginx and a missed gate', () => {
     '-',
     '-',
     '90.0',
+    '-',
     '0',
     'MISSED',
   ]);

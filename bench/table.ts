@@ -36,6 +36,10 @@ function formatMs(us: number | null): string {
   return us === null ? NONE : formatNumber(us / 1000, 2);
 }
 
+function formatMegabytes(bytes: number | null): string {
+  return bytes === null ? NONE : formatNumber(bytes / 1e6, 1);
+}
+
 /** `row` as a multiple of what `peer` needed for the same workload, or `-`. */
 function formatRatio(row: Row, rows: readonly Row[], peer: string): string {
   const other = rows.find((one) => one.workload === row.workload && one.peer === peer);
@@ -62,6 +66,7 @@ const HEADINGS = [
   'p99 ms',
   'p99 half',
   'RSS MB',
+  'PSS MB',
   'errors',
   'gate',
 ];
@@ -79,7 +84,8 @@ export function formatRows(rows: readonly Row[], verdicts: readonly Verdict[]): 
     formatMs(row.p50Us),
     formatMs(row.p99Us),
     formatMs(row.halfP99Us),
-    row.residentBytes === null ? NONE : formatNumber(row.residentBytes / 1e6, 1),
+    formatMegabytes(row.residentBytes),
+    formatMegabytes(row.proportionalBytes),
     row.errors === 0 ? '0' : `${row.errors} INVALID`,
     row.note === '' ? formatGate(row, verdicts) : row.note,
   ]);

@@ -12,6 +12,8 @@ export type WorkloadKind = 'cpu' | 'idle' | 'stream' | 'heap';
 
 export interface Workload {
   readonly name: string;
+  /** Workloads of one group are compared with each other, so their rounds are interleaved. */
+  readonly group: string;
   readonly kind: WorkloadKind;
   readonly about: string;
   readonly request: WrkRequest;
@@ -36,6 +38,7 @@ function workload(name: string, about: string, change: Partial<Workload>): Workl
   return {
     name,
     about,
+    group: name,
     kind: 'cpu',
     request: plainGet('/64'),
     connections: 64,
@@ -49,6 +52,7 @@ function workload(name: string, about: string, change: Partial<Workload>): Workl
 function routed(count: number): Workload {
   const routes = sampleRoutes(count, ROUTES_ASKED);
   return workload(`g${count}`, `64 B reply, ${count} routes by host and path`, {
+    group: 'g',
     request: { ...plainGet('/64'), routes },
     routeCount: count,
   });

@@ -1,16 +1,19 @@
 /**
- * The test runner behind `npm test`: structure, then types, then every test, at most two at once.
+ * The test runner behind `npm test`: structure, then types, then every test, at most two files
+ * at once and each in a process of its own.
  *
  *   npm test             all of it
  *   npm test -- h1 pool  only tests whose path contains one of the words; no structure, no types
  *
- * Exit code 0 only when every step passed. The last lines are node's own test summary.
+ * Exit code 0 only when every step passed. The last lines are those of node's own test summary.
  */
 
 import { spawn } from 'node:child_process';
-import { globSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { globSync, mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { killAll, runFile } from './test/run-file.ts';
+import type { FileResult } from './test/run-file.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const PATTERNS = [
@@ -22,9 +25,10 @@ const PATTERNS = [
 ];
 /** Two processes keep a two-core machine busy; more would only make tests late. */
 const CONCURRENCY_MAX = 2;
-const TEST_TIMEOUT_MS = 60_000;
-/** The whole run: past it every test still running fails. */
-const TOTAL_TIMEOUT_MS = 290_000;
+const FILE_LIMIT_MS = 120_000;
+/** From the start of the run: past it nothing is started, and what runs is killed. */
+const TOTAL_LIMIT_MS = 285_000;
+const SUMMARY_KEYS = ['tests', 'suites', 'pass', 'fail', 'cancelled', 'skipped', 'todo'];
 
 /** Runs one command with our output. @returns true when it ended with code 0 */
 function step(name: string, script: string, args: readonly string[]): Promise<boolean> {
@@ -56,46 +60,71 @@ async function checkStructureAndTypes(): Promise<boolean> {
 
 function findTests(words: readonly string[]): string[] {
   const all = PATTERNS.flatMap((pattern) => globSync(pattern, { cwd: ROOT })).toSorted();
-  const chosen = all.filter((path) => words.length === 0 || words.some((w) => path.includes(w)));
-  return chosen.map((path) => join(ROOT, path));
+  return all.filter((path) => words.length === 0 || words.some((word) => path.includes(word)));
 }
 
-/** Runs `files` in child processes. @returns true when every test passed */
-function runTests(files: readonly string[]): Promise<boolean> {
-  const concurrency = Math.min(CONCURRENCY_MAX, availableParallelism());
-  const args = [
-    '--test',
-    `--test-concurrency=${concurrency}`,
-    `--test-timeout=${TEST_TIMEOUT_MS}`,
-    `--test-reporter=${join(ROOT, 'scripts/test-reporter.ts')}`,
-    ...files,
-  ];
-  const environment = { ...process.env, TEST_FILE_COUNT: String(files.length) };
-  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: 'inherit', env: environment });
-  const timer = setTimeout(() => {
-    console.log(`✖ not done after ${TOTAL_TIMEOUT_MS / 1000} s: stopping`);
-    child.kill('SIGTERM');
-  }, TOTAL_TIMEOUT_MS);
-  return new Promise((resolve) => {
-    child.on('exit', (code) => {
-      clearTimeout(timer);
-      resolve(code === 0);
-    });
-  });
+function printResult(path: string, progress: string, result: FileResult): void {
+  for (const failure of result.failures) console.log(`✖ ${failure}`);
+  const { counts, spentMs } = result;
+  const skipped = counts.get('skipped') ?? 0;
+  const skips = skipped > 0 ? `, ${skipped} skipped` : '';
+  const done = `${counts.get('pass') ?? 0}/${counts.get('tests') ?? 0}${skips}`;
+  const mark = result.isGood ? '✔' : '✖';
+  console.log(`${mark} [${progress}] ${path} (${done}, ${(spentMs / 1000).toFixed(1)} s)`);
+  const output = result.output.trimEnd();
+  if (!result.isGood && output !== '') console.log(output.replaceAll(/^/gm, '  | '));
+}
+
+/** Runs `paths`, printing as they end. @returns totals by node's names, and whether all is good */
+async function runTests(paths: readonly string[]) {
+  const totals = new Map<string, number>();
+  const scratch = mkdtempSync(join(tmpdir(), 'proxy-now-test-'));
+  let next = 0;
+  let done = 0;
+  let isGood = true;
+  const runSome = async (lane: number): Promise<void> => {
+    while (next < paths.length) {
+      const leftMs = TOTAL_LIMIT_MS - performance.now();
+      if (leftMs <= 0) return;
+      const path = paths[next++]!;
+      const limitMs = Math.min(FILE_LIMIT_MS, leftMs);
+      const result = await runFile(ROOT, path, limitMs, join(scratch, `${lane}.jsonl`));
+      printResult(path, `${++done}/${paths.length}`, result);
+      isGood &&= result.isGood;
+      for (const [key, value] of result.counts) totals.set(key, (totals.get(key) ?? 0) + value);
+    }
+  };
+  const lanes = Math.min(CONCURRENCY_MAX, availableParallelism());
+  await Promise.all(Array.from({ length: lanes }, (_, lane) => runSome(lane)));
+  rmSync(scratch, { recursive: true });
+  const missed = paths.length - done;
+  if (missed > 0) {
+    console.log(`✖ not done after ${TOTAL_LIMIT_MS / 1000} s: ${missed} files did not run`);
+    totals.set('cancelled', (totals.get('cancelled') ?? 0) + missed);
+  }
+  return { totals, isGood: isGood && missed === 0 };
 }
 
 async function main(): Promise<void> {
   const words = process.argv.slice(2).filter((word) => !word.startsWith('-'));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      killAll();
+      process.exit(1);
+    });
+  }
   const isSound = words.length > 0 || (await checkStructureAndTypes());
-  const files = findTests(words);
-  if (files.length === 0) {
+  const paths = findTests(words);
+  if (paths.length === 0) {
     console.error(`no test file has ${words.join(' or ')} in its path`);
     process.exitCode = 1;
     return;
   }
-  const areGood = await runTests(files);
+  const { totals, isGood } = await runTests(paths);
   if (!isSound) console.log('✖ structure or types failed: see the top');
-  process.exitCode = isSound && areGood ? 0 : 1;
+  for (const key of SUMMARY_KEYS) console.log(`ℹ ${key} ${totals.get(key) ?? 0}`);
+  console.log(`ℹ duration_ms ${performance.now().toFixed(1)}`);
+  process.exitCode = isSound && isGood ? 0 : 1;
 }
 
 await main();

@@ -110,6 +110,15 @@ export { b, d }; // TODO(#12): numbered.
   assert.deepEqual(problemsOf({ 'src/data/x.ts': text }), []);
 });
 
+test('tidy: reports a document that a comment names and nobody wrote', () => {
+  const text = `${HEADER}/*\n * Why: docs/there.md and docs/a/missing.md.\n */`;
+  const files = [readSource('src/app/main.ts', text)];
+  const problems = tidy(LAYERS, files, (path) => path === 'docs/there.md');
+  assert.deepEqual(problems, [
+    { path: 'src/app/main.ts', line: 3, message: 'names docs/a/missing.md, which is not there' },
+  ]);
+});
+
 test('tidy: lets a room use a word it lists', () => {
   assert.deepEqual(problemsOf({ 'src/app/log.ts': `${HEADER}console.log(1);` }), []);
 });

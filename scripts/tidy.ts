@@ -7,7 +7,7 @@
  * What is checked stands in CONTRIBUTING.md, the table in layers.json.
  */
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { listFunctions } from './tidy/functions.ts';
 import { checkCycles, checkDeadFiles } from './tidy/graph.ts';
@@ -17,6 +17,7 @@ import { readSource } from './tidy/source-file.ts';
 import type { Problem, SourceFile } from './tidy/source-file.ts';
 import {
   checkColumns,
+  checkDocs,
   checkFileSize,
   checkFunctions,
   checkHeader,
@@ -27,8 +28,15 @@ import {
 /** Folders that hold no source of ours. */
 const SKIPPED = new Set(['node_modules', 'dist', 'tmp', 'coverage']);
 
-/** Every problem of `files` under `layers`, by path and line. */
-export function tidy(layers: Layers, files: readonly SourceFile[]): Problem[] {
+/**
+ * Every problem of `files` under `layers`, by path and line.
+ * @param exists whether a path of the repository is there; only asked about documents
+ */
+export function tidy(
+  layers: Layers,
+  files: readonly SourceFile[],
+  exists: (path: string) => boolean = () => true,
+): Problem[] {
   const problems = [
     ...checkTable(layers),
     ...checkCycles(files),
@@ -41,6 +49,7 @@ export function tidy(layers: Layers, files: readonly SourceFile[]): Problem[] {
       ...checkHeader(file),
       ...checkWords(layers, file),
       ...checkNotes(file),
+      ...checkDocs(file, exists),
       ...checkFileSize(layers, file),
       ...checkFunctions(layers, file),
     );
@@ -99,7 +108,7 @@ function main(): void {
   const started = performance.now();
   const layers = JSON.parse(readFileSync(join(root, 'layers.json'), 'utf8')) as Layers;
   const files = readTree(root);
-  const problems = tidy(layers, files);
+  const problems = tidy(layers, files, (path) => existsSync(join(root, path)));
   for (const { path, line, message } of problems) console.log(`${path}:${line}: ${message}`);
   if (process.argv.includes('--stats')) console.log(stats(files));
   const spentMs = Math.round(performance.now() - started);

@@ -95,6 +95,19 @@ export function checkNotes(file: SourceFile): Problem[] {
   return problems;
 }
 
+/** Documents that comments send a reader to are there. `exists` takes a path of the repository. */
+export function checkDocs(file: SourceFile, exists: (path: string) => boolean): Problem[] {
+  const problems: Problem[] = [];
+  for (const comment of file.comments) {
+    for (const match of comment.text.matchAll(/\bdocs\/[\w/-]+\.md\b/g)) {
+      if (exists(match[0])) continue;
+      const line = comment.line + comment.text.slice(0, match.index).split('\n').length - 1;
+      problems.push({ path: file.path, line, message: `names ${match[0]}, which is not there` });
+    }
+  }
+  return problems;
+}
+
 /** File size; a listed reason excuses it, and a reason no longer needed is a problem. */
 export function checkFileSize(layers: Layers, file: SourceFile): Problem[] {
   const reason = layers.longFiles[file.path];

@@ -51,16 +51,24 @@ async function probe(lane: Lane): Promise<string> {
   return isOwn ? '' : `the probe got ${response.status} for ${answeredTarget}`;
 }
 
+/**
+ * Enough has come when as many responses are there as any right answer has, unless every right
+ * answer that fits them also closes: then the close is still to be seen.
+ */
 function enough(vector: Vector): (received: Buffer) => boolean {
-  const mayEnd = vector.right.some((right) => right.closes !== true);
   const count = Math.max(...vector.right.map((right) => right.statuses.length));
   const isReset = vector.steps.some((step) => 'end' in step && step.end === 'reset');
   return (received) => {
     if (isReset) return true;
-    if (!mayEnd) return false;
     const { responses } = readResponses(received, false, vector.methods);
-    const isOver = responses.length >= count && responses.every((r) => r.isComplete);
-    return isOver && count > 0;
+    if (responses.length === 0 || !responses.every((r) => r.isComplete)) return false;
+    const fitting = vector.right.filter(
+      (right) =>
+        right.statuses.length === responses.length &&
+        right.statuses.every((allowed, i) => allowed.includes(responses[i]!.status)),
+    );
+    if (fitting.length === 0) return responses.length >= count;
+    return fitting.some((right) => right.closes !== true);
   };
 }
 

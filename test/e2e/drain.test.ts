@@ -8,13 +8,18 @@ import { startInFrontOf } from '../support/behind.ts';
 import { fetchFrom, startOrigin } from '../support/http-origin.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { readResponses } from '../support/response-reader.ts';
-import { until, within } from '../support/wait.ts';
+import { delay, until, within } from '../support/wait.ts';
+
+/** The origin pauses for as long as the test looks at something else. */
+const PATIENT = { transport: { 'progress-timeout': '30s' } };
 
 /** An origin whose answer begins at once and ends when told. */
 async function slowOrigin(t: test.TestContext) {
   const held: http.ServerResponse[] = [];
+  const fast = { count: 0 };
   const origin = await startOrigin((request, response) => {
     if (request.url !== '/slow') {
+      fast.count++;
       response.end('fast');
       return;
     }
@@ -23,7 +28,7 @@ async function slowOrigin(t: test.TestContext) {
     held.push(response);
   });
   t.after(() => origin.close());
-  return { origin, held };
+  return { origin, held, fast };
 }
 
 function refuses(port: number): Promise<boolean> {
@@ -46,7 +51,7 @@ async function startSlowRequest(port: number): Promise<RawClient> {
 
 test('drain: what is in flight finishes, what is new is refused, the exit code is 0', async (t) => {
   const { origin, held } = await slowOrigin(t);
-  const proxy = await startInFrontOf(t, origin.port, { drainTimeout: '20s' });
+  const proxy = await startInFrontOf(t, origin.port, { drainTimeout: '20s', ...PATIENT });
   const client = await startSlowRequest(proxy.port);
   proxy.subject.child.signal('SIGTERM');
   await until(() => refuses(proxy.port), 'new connections to be refused');
@@ -73,10 +78,12 @@ test('drain: an idle keep-alive connection is closed and does not hold it up', a
 
 test('drain: a second signal aborts at once', async (t) => {
   const { origin } = await slowOrigin(t);
-  const proxy = await startInFrontOf(t, origin.port, { drainTimeout: '60s' });
+  const proxy = await startInFrontOf(t, origin.port, { drainTimeout: '60s', ...PATIENT });
   const client = await startSlowRequest(proxy.port);
   proxy.subject.child.signal('SIGTERM');
   await until(() => refuses(proxy.port), 'the drain to begin');
+  // One key press may reach a process twice, so a second signal too soon counts as the first.
+  await delay(800);
   proxy.subject.child.signal('SIGTERM');
   await within(proxy.subject.child.exited, 'the exit after the second signal', 3_000);
   await until(() => client.closed !== null, 'the client connection to end');
@@ -85,19 +92,19 @@ test('drain: a second signal aborts at once', async (t) => {
 
 test('drain: the timeout ends what does not finish', async (t) => {
   const { origin } = await slowOrigin(t);
-  const proxy = await startInFrontOf(t, origin.port, { drainTimeout: '300ms' });
+  const proxy = await startInFrontOf(t, origin.port, { drainTimeout: '300ms', ...PATIENT });
   const client = await startSlowRequest(proxy.port);
   proxy.subject.child.signal('SIGTERM');
   await within(proxy.subject.child.exited, 'the exit after the drain timeout', 4_000);
   await until(() => client.closed !== null, 'the client connection to end');
 });
 
-test('drain: requests of a busy client are all answered or refused whole', async (t) => {
-  const { origin } = await slowOrigin(t);
+test('drain: no request that reached the origin stays without its answer', async (t) => {
+  const { origin, fast } = await slowOrigin(t);
   const proxy = await startInFrontOf(t, origin.port, { drainTimeout: '5s' });
   const outcomes: string[] = [];
   const load = async (): Promise<void> => {
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < 400; i++) {
       try {
         const { status, body } = await fetchFrom(proxy.port, '/x');
         outcomes.push(status === 200 && body.toString() !== 'fast' ? 'cut' : String(status));
@@ -113,9 +120,8 @@ test('drain: requests of a busy client are all answered or refused whole', async
   proxy.subject.child.signal('SIGTERM');
   await running;
   await within(proxy.subject.child.exited, 'the exit', 8_000);
+  // A connection still in the accept queue is reset when the listening socket closes.
   const bad = outcomes.filter((one) => !['200', '503', 'ECONNREFUSED', 'ECONNRESET'].includes(one));
   assert.deepEqual(bad, []);
-  // A connection in the accept queue may be reset when the socket closes; nothing more.
-  const resets = outcomes.filter((one) => one === 'ECONNRESET').length;
-  assert.ok(resets <= 3, `${resets} connections were reset`);
+  assert.equal(outcomes.filter((one) => one === '200').length, fast.count);
 });

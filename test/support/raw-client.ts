@@ -1,8 +1,8 @@
 /**
  * A raw client: writes bytes exactly as told, in one piece or split, and collects the answer.
  *
- * Sending stops as soon as the peer has closed; a byte-wise send also stops at the first
- * received byte of a final answer, because a write after a close would discard that answer.
+ * A send in pieces stops once the peer has closed or has answered all it should, because a
+ * write after a close would discard that answer.
  */
 
 import net from 'node:net';
@@ -57,8 +57,9 @@ export class RawClient {
     this.socket.on('close', () => (this.closed ??= 'fin'));
   }
 
+  /** Sends, also after the peer's FIN: its side may be half-closed. */
   send(bytes: Buffer | string): void {
-    if (this.closed === null) this.socket.write(bytes as Buffer);
+    if (this.socket.writable) this.socket.write(bytes as Buffer);
   }
 
   destroy(): void {
@@ -94,13 +95,13 @@ async function perform(client: RawClient, plan: ClientPlan): Promise<Buffer> {
         client.received.includes(step.waitFor) || client.closed !== null;
       await holdsWithin(isThere, plan.timeoutMs);
     } else if ('end' in step) {
-      if (step.end === 'fin') client.socket.end();
-      else client.socket.resetAndDestroy();
+      if (step.end === 'reset') client.socket.resetAndDestroy();
+      else await new Promise<void>((resolve) => client.socket.end(() => resolve()));
     } else {
       const before = client.received.length;
       for (const piece of pieces(step.send, plan.cuts, offset)) {
-        if (client.closed !== null) break;
         if (plan.cuts !== undefined) {
+          if (client.closed !== null) break;
           await tick(); // The loop polls first, so an early answer is read before we write on.
           if (client.received.length > before && plan.isEnough(client.received)) break;
         }

@@ -4,7 +4,8 @@
  * C1  requests are answered in order; the bytes of the next one wait until this one is answered.
  * C2  where the framing of a request is in doubt the connection closes after the answer, and not
  *     one byte behind it is looked at (RFC 9112 §9.6, §11.2).
- * C3  received bytes that wait are bounded: one chunk, and reading is paused meanwhile.
+ * C3  received bytes that wait are bounded (one chunk, reading paused meanwhile), and so are
+ *     answers: the next request is looked at when the last answer has left.
  * C4  a connection that closes with unread request bytes lingers, so that the answer is not lost
  *     to a reset (RFC 9112 §9.6).
  */
@@ -95,7 +96,8 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
   onWritable(): void {
     try {
       if (this.clock.wait === Wait.write) this.clock.start(this.waitAfterWrite());
-      this.exchange?.onClientWritable();
+      if (this.exchange === null) this.resumeRequest();
+      else this.exchange.onClientWritable();
     } catch (error) {
       this.onInternalError(error);
     }
@@ -230,14 +232,22 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
       return;
     }
     this.state = State.idle;
+    if (!this.connection.isDrained) {
+      // The next request waits until this answer has left, so that answers never pile up (C3).
+      this.pauseRequest();
+      this.clock.start(Wait.write);
+      return;
+    }
     this.clock.start(Wait.keepAlive);
     if (!this.isProcessing && !this.held.isEmpty) this.processHeld();
   }
 
   abort(fault: Fault): void {
     this.exchange = null;
+    const isTunnelBroken = this.state === State.tunnel && fault !== Fault.none;
     // Without announced framing only a reset tells the client that something is missing.
-    if (this.sender.isCloseDelimited || fault === Fault.aborted) this.connection.reset();
+    const mustReset = isTunnelBroken || this.sender.isCloseDelimited || fault === Fault.aborted;
+    if (mustReset) this.connection.reset();
     else this.connection.close();
     this.onGone();
   }
@@ -273,7 +283,8 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
     this.isProcessing = true;
     let at = start;
     while (at < end && this.state < State.linger) {
-      if (this.state === State.waiting || this.state === State.tunnel) {
+      const isAnswerQueued = this.state === State.idle && !this.connection.isDrained;
+      if (this.state === State.waiting || this.state === State.tunnel || isAnswerQueued) {
         this.pauseRequest();
         break;
       }
@@ -433,6 +444,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
 
   private waitAfterWrite(): Wait {
     if (this.isHalfClosed) return Wait.progress;
+    if (this.state === State.idle) return Wait.keepAlive;
     return this.state === State.body ? Wait.body : Wait.none;
   }
 

@@ -24,7 +24,7 @@ import type { AttemptEvents } from '../pool/attempt-events.ts';
 import type { UpstreamConnection } from '../pool/upstream-connection.ts';
 import type { ClientStream } from './client-stream.ts';
 import { admit, forwardsLeft } from './admission.ts';
-import { errorBody, JSON_TYPE, TEXT_TYPE } from './error-response.ts';
+import { errorBody, errorFields, JSON_TYPE, TEXT_TYPE } from './error-response.ts';
 import { ExchangeContext } from './exchange-context.ts';
 import type { LinkedRoute, LinkedSnapshot } from './linked-snapshot.ts';
 import type { Plane } from './plane.ts';
@@ -196,7 +196,8 @@ export class Exchange implements AttemptEvents {
     if (this.state === State.ended) return;
     if (this.fault === Fault.none && !this.isTunnel) this.fault = fault;
     if (this.statusCode === 0) this.statusCode = FAULTS[fault].status;
-    this.dropUpstream();
+    if (this.isTunnel && fault === Fault.clientClosed) this.closeTunnel();
+    else this.dropUpstream();
     this.end();
   }
 
@@ -216,12 +217,11 @@ export class Exchange implements AttemptEvents {
     this.requestId = this.plane.nextRequestId();
     const isJson = this.linked!.observe.jsonErrors;
     const body = errorBody(fault, this.requestId, isJson);
-    const retryAfter = status === 503 || status === 429 ? 'Retry-After: 1\r\n' : '';
     stream.sendOwn(
       status,
       isJson ? JSON_TYPE : TEXT_TYPE,
       body,
-      `X-Request-Id: ${this.requestId}\r\n${retryAfter}`,
+      errorFields(status, this.requestId),
       FAULTS[fault].origin === 'client',
     );
     this.complete();
@@ -239,7 +239,8 @@ export class Exchange implements AttemptEvents {
   onLeaseFault(fault: Fault): void {
     const failed = this.endpoint!;
     this.endAttempt(true);
-    if (this.attemptCount < ATTEMPTS_MAX && FAULTS[fault].retry === 'unsent') {
+    const hasOther = this.route!.service.endpoints.length > 1;
+    if (hasOther && this.attemptCount < ATTEMPTS_MAX && FAULTS[fault].retry === 'unsent') {
       this.plane.cells[failed.metricBase + EndpointCell.retries]!++;
       this.attempt(failed);
     } else this.fail(fault);
@@ -437,6 +438,15 @@ export class Exchange implements AttemptEvents {
     const endpoint = this.endpoint!;
     endpoint.inFlight--;
     if (isFault) this.plane.cells[endpoint.metricBase + EndpointCell.faults]!++;
+  }
+
+  /** The client's side ended in order, so the origin's does: nothing on its way may be lost. */
+  private closeTunnel(): void {
+    const upstream = this.upstream;
+    if (upstream === null) return;
+    this.upstream = null;
+    upstream.closeTunnel();
+    this.endAttempt(false);
   }
 
   /** Gives back the lease or the place in the queue, whichever there is (E2). */

@@ -5,7 +5,7 @@
 
 import { latin1Bytes } from '../../base/ascii.ts';
 import type { AccessLog } from '../record/access-log.ts';
-import type { Chunk, IoBackend } from '../io/backend.ts';
+import type { IoBackend } from '../io/backend.ts';
 import { Exchange } from './exchange.ts';
 import type { LinkedSnapshot } from './linked-snapshot.ts';
 
@@ -23,8 +23,6 @@ export class Plane {
   isDraining = false;
   /** Lookups since the last timed one. */
   lookupCount = 0;
-  /** A chunk without bytes, for ends without data. */
-  readonly emptyChunk: Chunk;
   /** Reports a bug of ours caught by the last resort. */
   readonly reportInternal: (error: unknown) => void;
   private readonly free: Exchange[] = [];
@@ -43,7 +41,6 @@ export class Plane {
     this.cells = cells;
     this.linked = linked;
     this.reportInternal = reportInternal;
-    this.emptyChunk = backend.chunks.acquire(64)!;
     this.idPrefix = Math.floor(backend.random() * 0xffffffff).toString(36);
   }
 

@@ -25,7 +25,10 @@ import type { Fault } from '../../contract/fault.ts';
  */
 export interface Chunk {
   readonly bytes: Buffer;
-  /** True for a read buffer that many connections share: valid only during the callback. */
+  /**
+   * True for a read buffer that many connections share: valid only during the callback, and
+   * neither retained nor released. `write` and `keep` copy from it.
+   */
   readonly isShared: boolean;
 }
 
@@ -49,29 +52,47 @@ export interface ChunkSource {
 
 /** The world's side of a connection. Methods never throw and never call back (B2). */
 export interface Connection {
-  /** Where callbacks go; may be replaced at any time (a pool hands a connection to an attempt). */
+  /**
+   * Where callbacks go; may be replaced at any time (a pool hands a connection to an attempt),
+   * inside a callback as well.
+   */
   events: ConnectionEvents;
-  /** Numeric address of the peer; empty for unix sockets. */
+  /**
+   * Numeric address of the peer, IPv4-mapped ones as IPv4; empty for unix sockets. Asked of the
+   * kernel on first use: read it once while the connection is open, it is empty after.
+   */
   readonly peerAddress: string;
   readonly peerPort: number;
   readonly localAddress: string;
   readonly localPort: number;
+  /** True from the first `close`, `abort` or `reset` on, and at the latest in `onClose`. */
   readonly isClosed: boolean;
   /**
    * Sends `chunk.bytes[start, end)`. The backend takes its own reference for as long as it needs
    * the bytes (or copies them when the chunk is shared); the caller keeps and later releases its
-   * own. The bytes must not change while another reference exists.
-   * @returns false when bytes are queued: stop writing until `onWritable`.
+   * own. The bytes must not change while another reference exists. Before `onOpen` everything
+   * queues. Without memory to queue in, the connection closes with `Fault.memoryLimit`.
+   * @returns false when bytes are queued: stop writing until `onWritable`. Also false, and nothing
+   *          is sent, after `end` or close: then no `onWritable` follows.
    */
   write(chunk: Chunk, start: number, end: number): boolean;
   /** True when everything written has been handed to the kernel. */
   readonly isDrained: boolean;
-  /** Stops reading. */
+  /**
+   * Stops reading. Received bytes wait in the kernel, so a paused connection owns no memory here.
+   * An outgoing connection reads from `onOpen` on, an accepted one from its first `resume` on.
+   */
   pause(): void;
   resume(): void;
   /** Sends FIN after queued bytes. Reading goes on. */
   end(): void;
-  /** Sends FIN after queued bytes, then closes as soon as they are out; reading stops now. */
+  /**
+   * Sends FIN after queued bytes, then closes when the peer has ended too. Reading stops now: what
+   * still arrives is dropped, so that the kernel has no unread bytes to answer with RST, which
+   * would destroy the last bytes sent (RFC 9112 §9.6). Waits for the peer 1 s after FIN and 5 s
+   * in all. Before `onOpen` it closes at once. `onClose` follows: `Fault.none`, or
+   * `Fault.aborted` when queued bytes did not get out in time.
+   */
   close(): void;
   /** Closes now, dropping queued bytes. `onClose(Fault.aborted)` follows. */
   abort(): void;
@@ -94,15 +115,20 @@ export interface ConnectionEvents {
   onEnd(): void;
   /**
    * The last callback. `Fault.none` after an orderly close of ours or when both sides ended;
-   * else `upstreamReset` (RST or broken pipe), `connectRefused`, `connectFailed`,
-   * `nameNotResolved`, `aborted` (our abort). The owner translates `upstreamReset` to its side.
+   * else `upstreamReset` (RST or broken pipe), `connectRefused`, `connectFailed` (unreachable, no
+   * such path, out of descriptors), `nameNotResolved` (the host is not numeric), `memoryLimit`
+   * (see `write`), `aborted` (our abort or reset). The owner translates `upstreamReset` to its
+   * side. A write that meets a reset does not end reading: what the peer sent before comes first,
+   * for 1 s at most; an origin that refuses a long request early is heard.
    */
   onClose(fault: Fault): void;
 }
 
 export interface ListenTarget {
   readonly kind: 'tcp' | 'unix';
+  /** Numeric address for tcp, empty for all addresses; path for unix. */
   readonly host: string;
+  /** 0: any free one. */
   readonly port: number;
   /** An inherited, already bound socket to listen on; -1 to bind here. */
   readonly fd: number;
@@ -118,7 +144,10 @@ export interface ConnectTarget {
 export interface Listening {
   /** The bound port (useful after asking for port 0). */
   readonly port: number;
-  /** Stops taking new connections for a while; the kernel queues them. */
+  /**
+   * Stops taking new connections for a while; the kernel queues them. The `node` backend cannot
+   * leave them there: it parks up to 1,024, unread, and closes those beyond.
+   */
   pause(): void;
   resume(): void;
   /** Stops listening. Open connections stay. */
@@ -164,7 +193,8 @@ export interface IoBackend {
   /**
    * Makes received bytes last past the callback: the same chunk with one more reference where
    * the chunk is not shared, else a fresh chunk holding a copy. Offsets change with a copy:
-   * the bytes start at the returned `keptStart`.
+   * the bytes start at the returned `keptStart`. A copy has head and tail room too, unless more
+   * than `chunks.sizeMax` bytes are kept. The caller owns the reference and releases it.
    * @returns null when memory is exhausted
    */
   keep(chunk: Chunk, start: number, end: number): Chunk | null;

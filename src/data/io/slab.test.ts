@@ -8,8 +8,11 @@ import type { SlabChunk } from './slab.ts';
 
 const REGION_SIZE = 65_536;
 
+function allocate(size: number): Buffer {
+  return Buffer.allocUnsafeSlow(size);
+}
+
 function slab(memoryMax: number, isDebug = true): Slab {
-  const allocate = (size: number): Buffer => Buffer.allocUnsafeSlow(size);
   return new Slab({ allocate, memoryMax, regionSize: REGION_SIZE, isDebug });
 }
 

@@ -37,10 +37,10 @@ export class DataPlane {
 
   constructor(options: DataPlaneOptions, snapshot: Snapshot) {
     this.options = options;
-    const { backend, cells } = options;
+    const { backend, cells, reportInternal } = options;
     const emptyChunk = backend.chunks.acquire(64)!;
-    this.registry = new EndpointRegistry({ backend, cells, emptyChunk });
-    this.plane = new Plane(backend, cells, this.link(snapshot), options.reportInternal);
+    this.registry = new EndpointRegistry({ backend, cells, emptyChunk, reportInternal });
+    this.plane = new Plane(backend, cells, this.link(snapshot), reportInternal);
     this.countSnapshot();
   }
 

@@ -13,21 +13,31 @@ import type {
 } from '../../contract/snapshot.ts';
 import { Position } from '../balance/balancer.ts';
 import { Endpoint } from '../balance/endpoint.ts';
-import type { Plane } from '../exchange/plane.ts';
 import type { Chunk, IoBackend } from '../io/backend.ts';
 import { EndpointPool } from '../pool/endpoint-pool.ts';
+
+export interface RegistryOptions {
+  readonly backend: IoBackend;
+  /** The worker's metric cells. */
+  readonly cells: Float64Array;
+  /** A chunk without bytes, for ends without data. */
+  readonly emptyChunk: Chunk;
+  readonly reportInternal: (error: unknown) => void;
+}
 
 export class EndpointRegistry {
   private readonly backend: IoBackend;
   private readonly cells: Float64Array;
   private readonly emptyChunk: Chunk;
+  private readonly reportInternal: (error: unknown) => void;
   private endpoints = new Map<string, Endpoint>();
   private positions = new Map<string, Position>();
 
-  constructor(plane: Pick<Plane, 'backend' | 'cells' | 'emptyChunk'>) {
-    this.backend = plane.backend;
-    this.cells = plane.cells;
-    this.emptyChunk = plane.emptyChunk;
+  constructor(options: RegistryOptions) {
+    this.backend = options.backend;
+    this.cells = options.cells;
+    this.emptyChunk = options.emptyChunk;
+    this.reportInternal = options.reportInternal;
   }
 
   get all(): Iterable<Endpoint> {
@@ -57,6 +67,7 @@ export class EndpointRegistry {
       emptyChunk: this.emptyChunk,
       cells: this.cells,
       metricBase,
+      reportInternal: this.reportInternal,
     });
     const hostLine = latin1Bytes(`Host: ${spec.authority}\r\n`);
     const endpoint = new Endpoint(spec, pool, stickyKey(spec.key), metricBase, hostLine);

@@ -29,6 +29,8 @@ export interface PoolOptions {
   /** The worker's cells, and where the endpoint's block begins. */
   readonly cells: Float64Array;
   readonly metricBase: number;
+  /** Reports a bug of ours caught by the last resort. */
+  readonly reportInternal: (error: unknown) => void;
 }
 
 export class EndpointPool {
@@ -37,6 +39,7 @@ export class EndpointPool {
   responseLimits: H1Limits;
   interimResponsesMax: number;
   readonly emptyChunk: Chunk;
+  readonly reportInternal: (error: unknown) => void;
   /** Connections connecting, idle or leased. */
   openCount = 0;
   private readonly addresses: EndpointAddresses;
@@ -54,6 +57,7 @@ export class EndpointPool {
     this.emptyChunk = options.emptyChunk;
     this.cells = options.cells;
     this.metricBase = options.metricBase;
+    this.reportInternal = options.reportInternal;
     this.responseLimits = responseLimits(limits);
     this.interimResponsesMax = limits.interimResponsesMax;
     this.addresses = new EndpointAddresses(backend, spec, transport.resolveIntervalMs);

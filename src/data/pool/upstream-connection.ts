@@ -158,6 +158,13 @@ export class UpstreamConnection implements ConnectionEvents {
     this.connection?.end();
   }
 
+  /** Ends the lease of an upgraded connection in order: what was sent still arrives. */
+  closeTunnel(): void {
+    this.attempt = null;
+    this.connection?.close();
+    this.forget();
+  }
+
   /** Ends the lease and destroys the connection: the response, if any, is not wanted any more. */
   abort(): void {
     this.attempt = null;
@@ -168,14 +175,75 @@ export class UpstreamConnection implements ConnectionEvents {
   // From the origin.
 
   onOpen(): void {
-    this.timer.clear();
-    this.state = State.idle;
-    const attempt = this.attempt;
-    this.attempt = null;
-    this.pool.onOpened(this, attempt);
+    try {
+      this.timer.clear();
+      this.state = State.idle;
+      const attempt = this.attempt;
+      this.attempt = null;
+      this.pool.onOpened(this, attempt);
+    } catch (error) {
+      this.onInternalError(error);
+    }
   }
 
   onReadable(chunk: Chunk, start: number, end: number): void {
+    try {
+      this.read(chunk, start, end);
+    } catch (error) {
+      this.onInternalError(error);
+    }
+  }
+
+  onWritable(): void {
+    try {
+      if (this.timeoutFault === Fault.upstreamWriteTimeout) this.timeoutFault = Fault.none;
+      this.attempt?.onUpstreamWritable();
+    } catch (error) {
+      this.onInternalError(error);
+    }
+  }
+
+  onEnd(): void {
+    try {
+      if (this.state === State.tunnel) this.attempt!.onTunnelEnd();
+      else if (this.state === State.body && this.framing === Framing.close) {
+        this.isReusable = false;
+        this.finishResponse(this.pool.emptyChunk, 0, 0);
+      } else this.fail(this.state === State.body ? Fault.responseTruncated : this.closedFault());
+    } catch (error) {
+      this.onInternalError(error);
+    }
+  }
+
+  onClose(fault: Fault): void {
+    const wasConnecting = this.state === State.connecting;
+    const attempt = this.attempt;
+    const reason = this.translate(fault);
+    this.attempt = null;
+    try {
+      this.forget();
+      if (wasConnecting) attempt?.onLeaseFault(reason);
+      else attempt?.onAttemptFault(reason);
+    } catch (error) {
+      this.pool.reportInternal(error);
+    }
+  }
+
+  /** Keeps the connection for the next lease, or closes it at the idle timeout. */
+  idle(idleTimeoutMs: number): void {
+    this.state = State.idle;
+    this.isIdle = true;
+    if (this.isPaused) this.resume();
+    this.timer.set(idleTimeoutMs);
+  }
+
+  /** Closes an idle connection. */
+  close(): void {
+    this.connection?.close();
+    this.forget();
+  }
+
+  private read(chunk: Chunk, start: number, end: number): void {
     switch (this.state) {
       case State.head:
         this.hasResponseBytes = true;
@@ -192,50 +260,6 @@ export class UpstreamConnection implements ConnectionEvents {
       default:
         this.abort(); // Bytes while idle belong to nobody (U3).
     }
-  }
-
-  onWritable(): void {
-    if (this.timeoutFault === Fault.upstreamWriteTimeout) this.timeoutFault = Fault.none;
-    this.attempt?.onUpstreamWritable();
-  }
-
-  onEnd(): void {
-    if (this.state === State.tunnel) {
-      this.attempt!.onTunnelEnd();
-      return;
-    }
-    if (this.state === State.body && this.framing === Framing.close) {
-      this.isReusable = false;
-      const empty = this.pool.emptyChunk;
-      this.finishResponse(empty, 0, 0);
-      return;
-    }
-    this.fail(this.state === State.body ? Fault.responseTruncated : this.closedFault());
-  }
-
-  onClose(fault: Fault): void {
-    const wasConnecting = this.state === State.connecting;
-    const attempt = this.attempt;
-    const reason = this.translate(fault);
-    this.forget();
-    if (attempt === null) return;
-    this.attempt = null;
-    if (wasConnecting) attempt.onLeaseFault(reason);
-    else attempt.onAttemptFault(reason);
-  }
-
-  /** Keeps the connection for the next lease, or closes it at the idle timeout. */
-  idle(idleTimeoutMs: number): void {
-    this.state = State.idle;
-    this.isIdle = true;
-    if (this.isPaused) this.resume();
-    this.timer.set(idleTimeoutMs);
-  }
-
-  /** Closes an idle connection. */
-  close(): void {
-    this.connection?.close();
-    this.forget();
   }
 
   private readHead(chunk: Chunk, start: number, end: number): void {
@@ -438,20 +462,34 @@ export class UpstreamConnection implements ConnectionEvents {
   }
 
   private onTimer(): void {
-    switch (this.state) {
-      case State.idle:
-        this.close();
-        return;
-      case State.connecting: {
-        const attempt = this.attempt;
-        this.attempt = null;
-        this.connection?.abort();
-        this.forget();
-        attempt?.onLeaseFault(Fault.connectTimeout);
-        return;
-      }
-      default:
-        if (this.timeoutFault !== Fault.none) this.fail(this.timeoutFault);
+    try {
+      if (this.state === State.idle) this.close();
+      else if (this.state === State.connecting) this.failConnecting();
+      else if (this.timeoutFault !== Fault.none) this.fail(this.timeoutFault);
+    } catch (error) {
+      this.onInternalError(error);
+    }
+  }
+
+  private failConnecting(): void {
+    const attempt = this.attempt;
+    this.attempt = null;
+    this.connection?.abort();
+    this.forget();
+    attempt?.onLeaseFault(Fault.connectTimeout);
+  }
+
+  /** The last resort: a bug of ours ends this attempt only, and is counted. */
+  private onInternalError(error: unknown): void {
+    this.pool.reportInternal(error);
+    const attempt = this.attempt;
+    this.attempt = null;
+    try {
+      this.connection?.reset();
+      this.forget();
+      attempt?.onAttemptFault(Fault.internal);
+    } catch (second) {
+      this.pool.reportInternal(second);
     }
   }
 }

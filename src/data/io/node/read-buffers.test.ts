@@ -21,9 +21,12 @@ class Reader implements BulkReader {
   }
 }
 
+function allocate(size: number): Buffer {
+  return Buffer.allocUnsafeSlow(size);
+}
+
 function setUp(bulkMax: number): { slab: Slab; reads: ReadBuffers; clock: { ms: number } } {
   const clock = { ms: 0 };
-  const allocate = (size: number): Buffer => Buffer.allocUnsafeSlow(size);
   const slab = new Slab({ allocate, memoryMax: 4_194_304, isDebug: true });
   const reads = new ReadBuffers({ slab, nowMs: () => clock.ms, bulkMax });
   return { slab, reads, clock };

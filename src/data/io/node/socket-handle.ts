@@ -11,6 +11,7 @@ export interface AddressOut {
 }
 
 export interface SocketHandle {
+  readonly fd: number;
   /** Absent on pipes (unix sockets). Returns 0 or a negative errno. */
   getpeername?(out: AddressOut): number;
   getsockname?(out: AddressOut): number;
@@ -21,16 +22,19 @@ export interface SocketHandle {
 }
 
 export interface ServerHandle {
+  readonly fd: number;
   /** Called by Node for each accepted connection; `status` is 0 or a negative errno. */
   onconnection: (status: number, handle: SocketHandle | undefined) => void;
 }
 
 /** The handle of an open socket; null once it is destroyed. */
 export function handleOf(socket: Socket): SocketHandle | null {
+  // oxlint-disable-next-line no-underscore-dangle -- Node's name for it.
   return (socket as unknown as { _handle: SocketHandle | null })._handle;
 }
 
 /** The handle of a listening server. */
 export function serverHandleOf(server: Server): ServerHandle | null {
+  // oxlint-disable-next-line no-underscore-dangle -- Node's name for it.
   return (server as unknown as { _handle: ServerHandle | null })._handle;
 }

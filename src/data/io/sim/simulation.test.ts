@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { Fault } from '../../../contract/fault.ts';
+import type { IoHarness } from '../backend-pair.contract.ts';
 import { BackendProbe } from '../backend-probe.contract.ts';
 import { describeIoBackend } from '../backend.contract.ts';
-import type { IoHarness } from '../backend.contract.ts';
 import { Simulation } from './simulation.ts';
 
 let seed = 1;
