@@ -68,6 +68,7 @@ export const Fault = {
   responseBodyTimeout: 74,
   upstreamWriteTimeout: 75,
   tunnelIdleTimeout: 76,
+  upstreamIdleTimeout: 77,
   // Ours.
   internal: 90,
   aborted: 91,
@@ -493,6 +494,13 @@ export const FAULTS: { readonly [F in Fault]: FaultInfo } = {
     0,
     'never',
     'The upgraded connection was idle for too long.',
+  ),
+  [Fault.upstreamIdleTimeout]: row(
+    'upstream_idle_timeout',
+    'proxy',
+    0,
+    'never',
+    'An unused connection to the endpoint was closed; no exchange is affected.',
   ),
   [Fault.internal]: row('internal', 'proxy', 500, 'never', 'The proxy made a mistake.'),
   [Fault.aborted]: row(

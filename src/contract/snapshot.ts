@@ -97,7 +97,7 @@ export interface TransportSpec {
   readonly name: string;
   readonly connectTimeoutMs: number;
   readonly responseHeadTimeoutMs: number;
-  /** Longest silence while a response body or a request body toward the origin makes no progress. */
+  /** Longest silence of a response body, or of a request body that the origin should take. */
   readonly progressTimeoutMs: number;
   /** Longest silence of an upgraded connection; 0 for none. */
   readonly tunnelIdleTimeoutMs: number;

@@ -13,7 +13,7 @@
 import { Fault } from '../../contract/fault.ts';
 import { ListenerCell } from '../../contract/metric-layout.ts';
 import type { CidrSet } from '../../base/cidr.ts';
-import { ChunkedDecoder, ChunkedState } from '../codec/h1/chunked-decoder.ts';
+import { BodyReader, BodyState } from '../codec/h1/body-reader.ts';
 import { parseRequestHead } from '../codec/h1/request-parser.ts';
 import type { ResponseHead } from '../codec/head.ts';
 import { Framing } from '../codec/head.ts';
@@ -47,9 +47,8 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
   private readonly held: HeldBytes;
   private clientPeer: ClientPeer | null = null;
   private exchange: Exchange | null = null;
-  private decoder: ChunkedDecoder | null = null;
+  private readonly body = new BodyReader(false);
   private state: State = State.idle;
-  private bodyRemaining = 0;
   private exchangeCount = 0;
   private isProcessing = false;
   private isReadingPaused = false;
@@ -337,56 +336,33 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
     this.sender.clientVersionMinor = head.versionMinor;
     exchange.bodyAtHand = 0;
     this.clock.wait = Wait.none;
-    if (head.framing === Framing.chunked) {
-      this.decoder ??= new ChunkedDecoder(false);
-      this.decoder.reset(exchange.linked!.requestLimits, exchange.linked!.limits.bodySizeMax);
-      this.state = State.body;
-    } else if (head.framing === Framing.length && head.contentLength > 0) {
-      this.bodyRemaining = head.contentLength;
-      this.state = State.body;
-    } else this.state = State.waiting;
-    if (this.state === State.body) {
+    const hasBody = head.framing === Framing.chunked || head.contentLength > 0;
+    this.state = hasBody ? State.body : State.waiting;
+    if (hasBody) {
+      const { requestLimits, limits } = exchange.linked!;
+      this.body.begin(head.framing, head.contentLength, requestLimits, limits.bodySizeMax);
       exchange.bodyAtHand = available;
       this.clock.start(Wait.body);
     }
     exchange.start();
   }
 
+  /** @returns offset past the last byte of the body; all of them when it is broken */
   private readBody(chunk: Chunk, start: number, end: number): number {
     const exchange = this.exchange!;
-    this.clock.start(Wait.body);
-    if (exchange.requestHead.framing === Framing.length) {
-      const size = Math.min(end - start, this.bodyRemaining);
-      this.bodyRemaining -= size;
-      this.passBody(exchange, chunk, start, start + size, this.bodyRemaining === 0);
-      return start + size;
-    }
-    const decoder = this.decoder!;
-    const state = decoder.decode(chunk.bytes, start, end);
-    if (state === ChunkedState.fault) {
-      exchange.fail(decoder.fault);
+    const body = this.body;
+    const state = body.read(chunk.bytes, start, end);
+    if (state === BodyState.fault) {
+      exchange.fail(body.fault);
       return end;
     }
-    const position = decoder.position;
-    const isEnd = state === ChunkedState.done;
-    this.passBody(exchange, chunk, decoder.dataStart, decoder.dataEnd, isEnd);
-    return position;
-  }
-
-  private passBody(
-    exchange: Exchange,
-    chunk: Chunk,
-    start: number,
-    end: number,
-    // oxlint-disable-next-line max-params -- hot: no object per call.
-    isEnd: boolean,
-  ): void {
-    if (isEnd) {
-      this.state = State.waiting;
-      this.clock.wait = Wait.none;
-    }
-    const isWritable = exchange.onRequestBody(chunk, start, end, isEnd);
+    const isEnd = state === BodyState.done;
+    const position = body.position;
+    if (isEnd) this.state = State.waiting;
+    this.clock.start(isEnd ? Wait.none : Wait.body);
+    const isWritable = exchange.onRequestBody(chunk, body.dataStart, body.dataEnd, isEnd);
     if (!isWritable && this.state === State.body) this.pauseRequest();
+    return position;
   }
 
   /** Bytes that came with the upgrade request belong to the tunnel, once it is one. */

@@ -15,7 +15,6 @@ import { Fault, FAULTS } from '../../contract/fault.ts';
 import { EndpointCell, WorkerCell } from '../../contract/metric-layout.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
 import { Verdict } from '../chain/middleware.ts';
-import { Field } from '../codec/field.ts';
 import { chunkHeaderBefore, writeChunkTail, LAST_CHUNK } from '../codec/h1/writer.ts';
 import { Framing, Method, RequestHead, ResponseHead } from '../codec/head.ts';
 import type { Chunk, Timer } from '../io/backend.ts';
@@ -24,6 +23,7 @@ import type { AttemptEvents } from '../pool/attempt-events.ts';
 import type { UpstreamConnection } from '../pool/upstream-connection.ts';
 import type { ClientStream } from './client-stream.ts';
 import { admit, forwardsLeft } from './admission.ts';
+import { chooseEndpoint } from './endpoint-choice.ts';
 import { errorBody, errorFields, JSON_TYPE, TEXT_TYPE } from './error-response.ts';
 import { ExchangeContext } from './exchange-context.ts';
 import type { LinkedRoute, LinkedSnapshot } from './linked-snapshot.ts';
@@ -76,7 +76,6 @@ export class Exchange implements AttemptEvents {
   private readonly written: WrittenRequest;
   private wasReused = false;
   private isUpstreamBlocked = false;
-  private needsStickyCookie = false;
   private hasSentBody = false;
   private context: ExchangeContext | null = null;
   private totalTimer: Timer | null = null;
@@ -247,7 +246,8 @@ export class Exchange implements AttemptEvents {
   }
 
   onInterim(head: ResponseHead): void {
-    if (head.status !== 100) this.stream!.sendInterim(head); // 100 is ours to give (RFC 9110 §10.1.1).
+    // 100 is ours to give (RFC 9110 §10.1.1).
+    if (head.status !== 100) this.stream!.sendInterim(head);
   }
 
   onResponseHead(head: ResponseHead, available: number): void {
@@ -259,7 +259,6 @@ export class Exchange implements AttemptEvents {
       this.startTunnel(stream, head);
       return;
     }
-    if (this.needsStickyCookie) this.addStickyCookie();
     if (this.route!.chain !== null) this.route!.chain.responseHead(this.contextFor());
     if (stream.sendHead(head, available, this.extraResponseFields)) return;
     this.state = State.sending; // Nothing was sent yet.
@@ -326,7 +325,7 @@ export class Exchange implements AttemptEvents {
   /** One attempt: picks an endpoint, writes the head for it, acquires a connection. */
   private attempt(avoid: Endpoint | null): void {
     const service = this.route!.service;
-    const endpoint = this.pickEndpoint(avoid);
+    const endpoint = chooseEndpoint(this, avoid);
     if (endpoint === null) {
       this.fail(Fault.noEndpoint);
       return;
@@ -356,16 +355,6 @@ export class Exchange implements AttemptEvents {
     }
     this.endAttempt(false);
     this.fail(fault);
-  }
-
-  private pickEndpoint(avoid: Endpoint | null): Endpoint | null {
-    const service = this.route!.service;
-    if (service.sticky === null) return service.balancer.pick(avoid);
-    const fields = this.requestHead.fields;
-    const at = avoid === null ? fields.find(Field.cookie) : -1;
-    const bound = at < 0 ? null : service.sticky.find(fields.valueText(at));
-    this.needsStickyCookie = bound === null;
-    return bound ?? service.balancer.pick(avoid);
   }
 
   /** The lease is there: sends the head; the stream sends the body when there is one. */
@@ -410,11 +399,6 @@ export class Exchange implements AttemptEvents {
     this.state = State.tunnel;
     this.plane.cells[WorkerCell.tunnels]!++;
     if (!stream.sendUpgrade(head)) this.fail(Fault.memoryLimit);
-  }
-
-  private addStickyCookie(): void {
-    const cookie = this.route!.service.sticky!.cookieFor(this.endpoint!);
-    this.extraResponseFields += `Set-Cookie: ${cookie}\r\n`;
   }
 
   private contextFor(): ExchangeContext {
@@ -504,7 +488,6 @@ export class Exchange implements AttemptEvents {
     this.extraResponseFields = '';
     this.wasReused = false;
     this.isUpstreamBlocked = false;
-    this.needsStickyCookie = false;
     this.hasSentBody = false;
   }
 }

@@ -24,7 +24,7 @@ import type { Fault } from '../../contract/fault.ts';
  * The receiver of `onReadable` may overwrite the whole chunk during the callback.
  */
 export interface Chunk {
-  readonly bytes: Buffer;
+  readonly bytes: Uint8Array;
   /**
    * True for a read buffer that many connections share: valid only during the callback, and
    * neither retained nor released. `write` and `keep` copy from it.

@@ -28,7 +28,7 @@ const POISON = 0xdb;
 
 export interface SlabOptions {
   /** Makes a region: uninitialised memory, not from a pool (`Buffer.allocUnsafeSlow`). */
-  readonly allocate: (size: number) => Buffer;
+  readonly allocate: (size: number) => Uint8Array;
   /** Most bytes reserved in regions, used or free. */
   readonly memoryMax: number;
   /** Bytes per region, a multiple of the largest slot. */
@@ -39,22 +39,22 @@ export interface SlabOptions {
 
 /** A chunk of the slab. All fields but `bytes` and `isShared` belong to the slab. */
 export class SlabChunk implements Chunk {
-  readonly bytes: Buffer;
+  readonly bytes: Uint8Array;
   readonly isShared: boolean;
   readonly region: Region | null;
   references = 0;
   /** Where it was acquired last; in debug mode only. */
   acquiredAt: Error | null = null;
-  #interior: Buffer | null = null;
+  #interior: Uint8Array | null = null;
 
-  constructor(bytes: Buffer, isShared: boolean, region: Region | null) {
+  constructor(bytes: Uint8Array, isShared: boolean, region: Region | null) {
     this.bytes = bytes;
     this.isShared = isShared;
     this.region = region;
   }
 
   /** The bytes between head and tail room, made once: where a backend receives. */
-  get interior(): Buffer {
+  get interior(): Uint8Array {
     this.#interior ??= this.bytes.subarray(CHUNK_HEADROOM, this.bytes.byteLength - CHUNK_TAILROOM);
     return this.#interior;
   }
@@ -62,14 +62,14 @@ export class SlabChunk implements Chunk {
 
 /** One allocation, cut into slots of one class. */
 class Region {
-  readonly memory: Buffer;
+  readonly memory: Uint8Array;
   readonly sizeClass: SizeClass;
   readonly chunks: SlabChunk[] = [];
   usedCount = 0;
   /** Nothing of it was in use at the last `trim`. */
   wasIdle = false;
 
-  constructor(memory: Buffer, sizeClass: SizeClass) {
+  constructor(memory: Uint8Array, sizeClass: SizeClass) {
     this.memory = memory;
     this.sizeClass = sizeClass;
     const size = sizeClass.slotSize;
@@ -120,10 +120,9 @@ export class Slab implements ChunkSource {
   /** Acquires refused because of `memoryMax`. */
   refusedCount = 0;
 
-  readonly #allocate: (size: number) => Buffer;
+  readonly #allocate: (size: number) => Uint8Array;
   readonly #regionSize: number;
   readonly #isDebug: boolean;
-  #poison: Buffer | null = null;
   readonly #small = new SizeClass(SLOT_SIZES[0]!);
   readonly #medium = new SizeClass(SLOT_SIZES[1]!);
   readonly #large = new SizeClass(SLOT_SIZES[2]!);
@@ -229,7 +228,7 @@ export class Slab implements ChunkSource {
   }
 
   #grow(sizeClass: SizeClass): boolean {
-    let memory: Buffer;
+    let memory: Uint8Array;
     if (this.memorySize + this.#regionSize <= this.memoryMax) {
       memory = this.#allocate(this.#regionSize);
       this.memorySize += this.#regionSize;
@@ -256,8 +255,7 @@ export class Slab implements ChunkSource {
   /** Debug mode: nobody wrote to the chunk while it was free; notes who takes it. */
   #checkFresh(chunk: SlabChunk): void {
     chunk.acquiredAt = new Error('acquired');
-    this.#poison ??= this.#allocate(SLOT_SIZE_MAX).fill(POISON);
-    if (chunk.bytes.equals(this.#poison.subarray(0, chunk.bytes.byteLength))) return;
+    if (chunk.bytes.every((byte) => byte === POISON)) return;
     throw new Error('a chunk was written to after its release');
   }
 

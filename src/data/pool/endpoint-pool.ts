@@ -191,7 +191,7 @@ export class EndpointPool {
       connection.close();
       return;
     }
-    connection.idle(this.transport.idleTimeoutMs);
+    connection.idle();
     this.idle.push(connection);
     this.cells[this.metricBase + EndpointCell.idleConnections] = this.idle.length;
   }

@@ -9,14 +9,15 @@
  */
 
 import { Fault } from '../../contract/fault.ts';
-import { ChunkedDecoder, ChunkedState } from '../codec/h1/chunked-decoder.ts';
+import { BodyReader, BodyState } from '../codec/h1/body-reader.ts';
 import { parseResponseHead } from '../codec/h1/response-parser.ts';
 import { Framing } from '../codec/head.ts';
-import type { Chunk, Connection, ConnectionEvents, Timer } from '../io/backend.ts';
+import type { Chunk, Connection, ConnectionEvents } from '../io/backend.ts';
 import { HeldBytes } from '../io/held-bytes.ts';
 import { Outgoing } from '../io/outgoing.ts';
 import type { AttemptEvents } from './attempt-events.ts';
 import type { EndpointPool } from './endpoint-pool.ts';
+import { UpstreamClock } from './upstream-clock.ts';
 
 const State = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, closed: 5 } as const;
 type State = (typeof State)[keyof typeof State];
@@ -30,22 +31,19 @@ export class UpstreamConnection implements ConnectionEvents {
   private state: State = State.connecting;
   private attempt: AttemptEvents | null = null;
   private readonly pool: EndpointPool;
-  private readonly timer: Timer;
+  private readonly clock: UpstreamClock;
   private readonly out: Outgoing;
-  private decoder: ChunkedDecoder | null = null;
-  private framing: Framing = Framing.none;
-  private bodyRemaining = 0;
+  private readonly body = new BodyReader(true);
   private interimCount = 0;
   private isRequestSent = false;
   private isReusable = false;
   private isPaused = false;
   private hasResponseBytes = false;
-  private timeoutFault: Fault = Fault.none; // What an overdue answer means; none: nothing is due.
   private readonly held: HeldBytes; // A head that has not arrived in full.
 
   constructor(pool: EndpointPool) {
     this.pool = pool;
-    this.timer = pool.backend.timer(() => this.onTimer());
+    this.clock = new UpstreamClock(pool.backend, (due) => this.onOverdue(due));
     this.out = new Outgoing(pool.backend.chunks);
     this.held = new HeldBytes(pool.backend);
   }
@@ -53,7 +51,7 @@ export class UpstreamConnection implements ConnectionEvents {
   /** Starts the connect timeout on behalf of `attempt`; `onLease` or `onLeaseFault` follows. */
   prepare(attempt: AttemptEvents): void {
     this.attempt = attempt;
-    this.timer.set(this.pool.transport.connectTimeoutMs);
+    this.clock.expect(Fault.connectTimeout, this.pool.transport);
   }
 
   /** The backend's connection, once the address is known. */
@@ -88,7 +86,7 @@ export class UpstreamConnection implements ConnectionEvents {
     this.isReusable = false;
     this.hasResponseBytes = false;
     this.interimCount = 0;
-    this.timeoutFault = Fault.none; // While the request is on its way, the client's clock runs.
+    this.clock.rest(); // While the request is on its way, the client's clock runs.
   }
 
   /** Forgets an attempt that no longer waits for a connection being opened. */
@@ -119,7 +117,8 @@ export class UpstreamConnection implements ConnectionEvents {
       this.out.flush(connection);
     }
     const isWritable = start === end || connection.write(chunk, start, end);
-    if (!isWritable && this.state === State.head) this.expect(Fault.upstreamWriteTimeout);
+    if (!isWritable && this.state === State.head)
+      this.clock.expect(Fault.upstreamWriteTimeout, this.pool.transport);
     return isWritable && connection.isDrained;
   }
 
@@ -136,14 +135,15 @@ export class UpstreamConnection implements ConnectionEvents {
   /** The request is complete: from now on the origin is expected to answer. */
   finishRequest(): void {
     this.isRequestSent = true;
-    if (this.state === State.head) this.expect(Fault.responseHeadTimeout);
+    if (this.state !== State.head) return;
+    this.clock.expect(Fault.responseHeadTimeout, this.pool.transport);
   }
 
   pause(): void {
     if (this.isPaused || this.connection === null) return;
     this.isPaused = true;
     this.connection.pause();
-    this.timeoutFault = Fault.none; // The client is slow, not the origin.
+    this.clock.rest(); // The client is slow, not the origin.
   }
 
   resume(): void {
@@ -176,7 +176,7 @@ export class UpstreamConnection implements ConnectionEvents {
 
   onOpen(): void {
     try {
-      this.timer.clear();
+      this.clock.stop();
       this.state = State.idle;
       const attempt = this.attempt;
       this.attempt = null;
@@ -196,7 +196,7 @@ export class UpstreamConnection implements ConnectionEvents {
 
   onWritable(): void {
     try {
-      if (this.timeoutFault === Fault.upstreamWriteTimeout) this.timeoutFault = Fault.none;
+      if (this.clock.due === Fault.upstreamWriteTimeout) this.clock.rest();
       this.attempt?.onUpstreamWritable();
     } catch (error) {
       this.onInternalError(error);
@@ -206,7 +206,7 @@ export class UpstreamConnection implements ConnectionEvents {
   onEnd(): void {
     try {
       if (this.state === State.tunnel) this.attempt!.onTunnelEnd();
-      else if (this.state === State.body && this.framing === Framing.close) {
+      else if (this.state === State.body && this.body.framing === Framing.close) {
         this.isReusable = false;
         this.finishResponse(this.pool.emptyChunk, 0, 0);
       } else this.fail(this.state === State.body ? Fault.responseTruncated : this.closedFault());
@@ -230,11 +230,11 @@ export class UpstreamConnection implements ConnectionEvents {
   }
 
   /** Keeps the connection for the next lease, or closes it at the idle timeout. */
-  idle(idleTimeoutMs: number): void {
+  idle(): void {
     this.state = State.idle;
     this.isIdle = true;
     if (this.isPaused) this.resume();
-    this.timer.set(idleTimeoutMs);
+    this.clock.expect(Fault.upstreamIdleTimeout, this.pool.transport);
   }
 
   /** Closes an idle connection. */
@@ -331,13 +331,8 @@ export class UpstreamConnection implements ConnectionEvents {
       if (this.attempt === attempt && end > start) attempt.onTunnelReadable(chunk, start, end);
       return;
     }
-    this.framing = head.framing;
     this.isReusable = head.keepAlive && head.framing !== Framing.close;
-    this.bodyRemaining = head.framing === Framing.length ? head.contentLength : 0;
-    if (head.framing === Framing.chunked) {
-      this.decoder ??= new ChunkedDecoder(true);
-      this.decoder.reset(this.pool.responseLimits, 0);
-    }
+    this.body.begin(head.framing, head.contentLength, this.pool.responseLimits, 0);
     this.state = State.body;
     this.touch();
     attempt.onResponseHead(head, end - start);
@@ -345,51 +340,25 @@ export class UpstreamConnection implements ConnectionEvents {
   }
 
   private readBody(chunk: Chunk, start: number, end: number): void {
-    switch (this.framing) {
-      case Framing.length: {
-        const size = end - start;
-        if (size < this.bodyRemaining) {
-          this.bodyRemaining -= size;
-          this.attempt!.onResponseBody(chunk, start, end, false);
-          return;
-        }
-        const bodyEnd = start + this.bodyRemaining;
-        if (bodyEnd !== end) this.isReusable = false; // Bytes beyond the body (U2).
-        this.finishResponse(chunk, start, bodyEnd);
+    const body = this.body;
+    switch (body.read(chunk.bytes, start, end)) {
+      case BodyState.more:
+        this.attempt!.onResponseBody(chunk, body.dataStart, body.dataEnd, false);
         return;
-      }
-      case Framing.chunked:
-        this.readChunked(chunk, start, end);
-        return;
-      case Framing.close:
-        this.attempt!.onResponseBody(chunk, start, end, false);
+      case BodyState.done:
+        if (body.position !== end) this.isReusable = false; // Bytes beyond the body (U2).
+        this.finishResponse(chunk, body.dataStart, body.dataEnd);
         return;
       default:
-        if (start !== end) this.isReusable = false;
-        this.finishResponse(chunk, start, start);
+        this.fail(body.fault);
     }
-  }
-
-  private readChunked(chunk: Chunk, start: number, end: number): void {
-    const decoder = this.decoder!;
-    const state = decoder.decode(chunk.bytes, start, end);
-    if (state === ChunkedState.fault) {
-      this.fail(decoder.fault);
-      return;
-    }
-    if (state === ChunkedState.done) {
-      if (decoder.position !== end) this.isReusable = false;
-      this.finishResponse(chunk, decoder.dataStart, decoder.dataEnd);
-      return;
-    }
-    this.attempt!.onResponseBody(chunk, decoder.dataStart, decoder.dataEnd, false);
   }
 
   /** The response is complete: the lease ends, then the attempt learns of the last bytes. */
   private finishResponse(chunk: Chunk, start: number, end: number): void {
     const attempt = this.attempt!;
     this.attempt = null;
-    this.timer.clear();
+    this.clock.stop();
     const isSent = this.isRequestSent && this.out.chunk === null && this.isWritable;
     const isReusable = this.isReusable && isSent;
     this.useCount++;
@@ -430,7 +399,7 @@ export class UpstreamConnection implements ConnectionEvents {
   private forget(): void {
     if (this.state === State.closed) return;
     this.state = State.closed;
-    this.timer.clear();
+    this.clock.stop();
     this.out.drop();
     this.held.drop();
     this.connection = null;
@@ -440,32 +409,16 @@ export class UpstreamConnection implements ConnectionEvents {
   /** Progress was made: the clock of the current state starts again. */
   private touch(): void {
     if (this.isPaused) return;
-    if (this.state === State.body) this.expect(Fault.responseBodyTimeout);
-    else if (this.state === State.tunnel) this.expect(Fault.tunnelIdleTimeout);
+    const isTunnel = this.state === State.tunnel;
+    const due = isTunnel ? Fault.tunnelIdleTimeout : Fault.responseBodyTimeout;
+    this.clock.expect(due, this.pool.transport);
   }
 
-  /** Starts the clock whose end is `fault`. */
-  private expect(fault: Fault): void {
-    const transport = this.pool.transport;
-    this.timeoutFault = fault;
-    switch (fault) {
-      case Fault.responseHeadTimeout:
-        this.timer.set(transport.responseHeadTimeoutMs);
-        return;
-      case Fault.tunnelIdleTimeout:
-        if (transport.tunnelIdleTimeoutMs > 0) this.timer.set(transport.tunnelIdleTimeoutMs);
-        else this.timeoutFault = Fault.none;
-        return;
-      default:
-        this.timer.set(transport.progressTimeoutMs);
-    }
-  }
-
-  private onTimer(): void {
+  private onOverdue(due: Fault): void {
     try {
-      if (this.state === State.idle) this.close();
-      else if (this.state === State.connecting) this.failConnecting();
-      else if (this.timeoutFault !== Fault.none) this.fail(this.timeoutFault);
+      if (due === Fault.upstreamIdleTimeout) this.close();
+      else if (due === Fault.connectTimeout) this.failConnecting();
+      else this.fail(due);
     } catch (error) {
       this.onInternalError(error);
     }

@@ -155,7 +155,7 @@ export class NodeBackend implements IoBackend {
     const copy = this.chunks.acquire(size) ?? this.chunks.acquireSlot(size);
     if (copy === null) return null;
     this.keptStart = copy.bytes.byteLength - size >= CHUNK_HEADROOM ? CHUNK_HEADROOM : 0;
-    chunk.bytes.copy(copy.bytes, this.keptStart, start, end);
+    (chunk.bytes as Buffer).copy(copy.bytes, this.keptStart, start, end);
     return copy;
   }
 

@@ -162,7 +162,7 @@ export class NodeConnection implements Connection, BulkReader {
       this.#destroy(Fault.memoryLimit);
       return false;
     }
-    chunk.bytes.copy(copy.bytes, 0, start, end);
+    (chunk.bytes as Buffer).copy(copy.bytes, 0, start, end); // Copies without a view.
     socket.write(copy.bytes.subarray(0, size));
     if (socket.writableLength === 0) {
       slab.release(copy);

@@ -184,7 +184,7 @@ test('sim: the shared chunk is overwritten behind the callback', () => {
   const simulation = new Simulation({ seed: 1, sharedChance: 1 });
   const origin = simulation.listenOrigin(ORIGIN, () => ({ onOpen: (peer) => peer.send('abc') }));
   const probe = connect(simulation);
-  const seen: Buffer[] = [];
+  const seen: Uint8Array[] = [];
   probe.onBytes = (chunk, start, end) => seen.push(chunk.bytes.subarray(start, end));
   simulation.advanceMs(100);
   assert.equal(origin.peers.length, 1);

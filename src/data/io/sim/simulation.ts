@@ -36,7 +36,7 @@ export interface SimulationOptions extends Partial<SimNetworkOptions> {
   readonly hosts?: Readonly<Record<string, readonly string[]>>;
   /** Wall clock at virtual time 0, milliseconds since 1970. */
   readonly wallStartMs?: number;
-  readonly allocate?: (size: number) => Buffer;
+  readonly allocate?: (size: number) => Uint8Array;
 }
 
 interface Listener extends Listening {
@@ -67,7 +67,7 @@ export class Simulation implements IoBackend {
   #nextPort = LOCAL_PORT_MIN;
 
   constructor(options: SimulationOptions) {
-    const allocate = options.allocate ?? allocateBuffer;
+    const allocate = options.allocate ?? ((size: number) => new Uint8Array(size));
     this.world = new SimWorld(options.seed, options);
     this.chunks = new Slab({
       allocate,
@@ -313,9 +313,3 @@ function localAddressFor(host: string): string {
 }
 
 /** The platform's buffers; the pure rooms know only their type. */
-function allocateBuffer(size: number): Buffer {
-  const platform = globalThis as unknown as {
-    Buffer: { allocUnsafeSlow(size: number): Buffer };
-  };
-  return platform.Buffer.allocUnsafeSlow(size);
-}
