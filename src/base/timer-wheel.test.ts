@@ -212,3 +212,16 @@ test('timer wheel: agrees with a naive list of deadlines, for any order of opera
     { numRuns: 1_000 },
   );
 });
+
+test('timer wheel: lets go of a cleared timer at once', () => {
+  const wheel = new TimerWheel({ nowMs: () => 0 });
+  const timers = [1_000, 30_000, 1_000].map((delayMs) => {
+    const timer = wheel.timer(() => assert.fail('it was cleared'));
+    timer.set(delayMs);
+    return timer;
+  });
+  assert.equal(wheel.linkedCount, 3);
+  for (const timer of timers) timer.clear();
+  assert.equal(wheel.linkedCount, 0, 'the owner may be a connection that is gone');
+  wheel.advance(60_000);
+});

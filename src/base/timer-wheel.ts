@@ -8,8 +8,8 @@
  *     once, in the same order.
  * W3  `set` and `clear` allocate nothing.
  *
- * One ring of buckets. A timer re-armed to a later deadline, or cleared, stays in its bucket; when
- * the bucket comes up it moves to where it belongs or leaves. So a connection that pushes its idle
+ * One ring of buckets. A timer re-armed to a later deadline stays in its bucket; when the bucket
+ * comes up it moves to where it belongs. So a connection that pushes its idle
  * deadline on every request touches no list, and a delay longer than one turn is looked at once a
  * turn.
  */
@@ -25,7 +25,7 @@ export interface TimerWheelOptions {
 }
 
 export class TimerWheel {
-  /** Timers in buckets, cleared ones included; at 0 the driver may sleep. */
+  /** Timers in buckets; at 0 the driver may sleep. */
   linkedCount = 0;
 
   readonly resolutionMs: number;
@@ -91,6 +91,11 @@ export class TimerWheel {
     }
     this.#link(timer);
     if (this.linkedCount === 1) this.#onWake();
+  }
+
+  /** Takes a cleared timer out at once: its owner may be a connection that is gone. */
+  disarm(timer: WheelTimer): void {
+    this.#unlink(timer);
   }
 
   #fire(tick: number): void {
@@ -161,6 +166,7 @@ export class WheelTimer {
   /** Disarms; harmless when not armed. */
   clear(): void {
     this.isSet = false;
+    if (this.isLinked) this.#wheel.disarm(this);
   }
 }
 

@@ -36,6 +36,8 @@ export interface HostileVector {
   readonly isTruncated?: boolean;
   /** True when the end is the client's own doing and no answer is awaited. */
   readonly isClientDriven?: boolean;
+  /** True when only the close of the client connection is the end. */
+  readonly awaitsClose?: boolean;
 }
 
 function last(stream: ResponseStream): SeenResponse | undefined {

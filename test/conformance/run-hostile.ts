@@ -92,7 +92,8 @@ export async function runHostile(
     steps: stepsOf(vector, target),
     isEnough: (bytes) =>
       vector.isClientDriven === true ||
-      readResponses(bytes, false, methods).responses[0]?.isComplete === true,
+      (vector.awaitsClose !== true &&
+        readResponses(bytes, false, methods).responses[0]?.isComplete === true),
     quietMs: 15,
     timeoutMs,
   });

@@ -37,6 +37,14 @@ test('forwarded: an untrusted peer is the client, whatever it claims', async (t)
   assert.equal(seen['x-forwarded-host'], 'a.test');
 });
 
+test('forwarded: Connection cannot take away what the proxy adds', async (t) => {
+  const proxy = await startInFrontOf(t, origin.port);
+  const added = ['x-forwarded-for', 'x-real-ip', 'x-forwarded-proto', 'x-forwarded-host', 'via'];
+  const seen = await seenBy(proxy.port, { connection: added.join(', '), ...claims });
+  for (const name of added) assert.ok(seen[name] !== undefined, `${name} is gone`);
+  assert.equal(seen['x-real-ip'], '127.0.0.1');
+});
+
 test('forwarded: a trusted peer is believed up to the right-most untrusted address', async (t) => {
   const proxy = await startBehind(t, ([port]) =>
     simpleToml(port!, [`http://127.0.0.1:${origin.port}`]).replace(

@@ -1,8 +1,10 @@
 /** Clients that take their time, take no bytes, or take every slot (attack matrix 2.7). */
 
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import test from 'node:test';
 import { FILE, startInFrontOf, type Behind } from '../support/behind.ts';
+import { listenLoopback } from '../support/free-port.ts';
 import { fetchFrom, startOrigin, type HttpOrigin } from '../support/http-origin.ts';
 import { treeUsage } from '../support/process-tree.ts';
 import { RawClient } from '../support/raw-client.ts';
@@ -42,6 +44,18 @@ test.before(async () => {
 });
 
 test.after(() => origin.close());
+
+/** Waits until the process tree has nothing more to do: every transfer has stalled. */
+async function untilStill(pid: number): Promise<void> {
+  let last = -1;
+  const isStill = async (): Promise<boolean> => {
+    const before = last;
+    last = treeUsage(pid).cpuTicks;
+    await delay(300);
+    return treeUsage(pid).cpuTicks - before <= 1;
+  };
+  await until(isStill, 'the transfers to stall', 15_000);
+}
 
 function statusOf(client: RawClient): number | undefined {
   return readResponses(client.received, client.closed === 'fin').responses[0]?.status;
@@ -126,24 +140,43 @@ test('slow clients: readers that read nothing cost bounded memory', async () => 
     client.send('GET /endless HTTP/1.1\r\nHost: a.test\r\n\r\n');
     return client;
   });
-  let last = -1;
-  await until(
-    async () => {
-      const now = treeUsage(pid).cpuTicks;
-      const isStill = now === last;
-      last = now;
-      await delay(300);
-      return isStill;
-    },
-    'the transfers to stall',
-    15_000,
-  );
+  await untilStill(pid);
   const growth = treeUsage(pid).rssSize - before;
   const { status } = await fetchFrom(proxy.port, '/x');
   for (const client of clients) client.destroy();
   assert.equal(status, 200, 'others are served meanwhile');
   const text = `60 stalled readers grew it by ${Math.round(growth / MEGABYTE)} MB`;
   assert.ok(growth < 48 * MEGABYTE, text);
+});
+
+test('slow clients: uploads to an origin that never reads cost bounded memory', async (t) => {
+  const deaf = net.createServer((socket) => socket.pause().on('error', () => undefined));
+  const deafPort = await listenLoopback(deaf);
+  t.after(() => deaf.close());
+  const other = await startInFrontOf(t, deafPort, {
+    limits: { 'body-progress-timeout': '30s' },
+    transport: { 'response-head-timeout': '30s', 'progress-timeout': '30s' },
+  });
+  const { pid } = other.subject.child;
+  const before = treeUsage(pid).rssSize;
+  const block = Buffer.alloc(MEGABYTE);
+  let sent = 0;
+  const clients = Array.from({ length: 60 }, () => {
+    const client = new RawClient(other.port);
+    client.send(`POST /x HTTP/1.1\r\nHost: a.test\r\nContent-Length: ${200 * MEGABYTE}\r\n\r\n`);
+    const more = (): void => {
+      sent++;
+      if (!client.socket.destroyed && client.socket.write(block)) more();
+    };
+    client.socket.on('drain', more);
+    more();
+    return client;
+  });
+  await untilStill(pid);
+  const growth = treeUsage(pid).rssSize - before;
+  for (const client of clients) client.destroy();
+  assert.ok(sent < 60 * 100, `${sent} MB were taken although nobody reads`);
+  assert.ok(growth < 48 * MEGABYTE, `60 uploads grew it by ${Math.round(growth / MEGABYTE)} MB`);
 });
 
 test('slow clients: one address cannot take every slot', async (t) => {

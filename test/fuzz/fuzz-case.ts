@@ -97,7 +97,12 @@ export async function runCase(port: number, origin: FuzzOrigin, one: FuzzCase): 
   if (first.isComplete && !isRight(first, one.plan, isHead)) {
     wrong.push(`a ${first.status} with ${first.body.length} body bytes looks complete and is not`);
   }
-  if (one.direction === 'response') wrong.push(...first.violations);
+  const id = fieldValue(first.fields, 'x-origin-id');
+  if (one.direction === 'response') {
+    wrong.push(...first.violations);
+    if (id !== undefined) wrong.push('the client got the answer to another request');
+  }
+  if (id !== undefined && !origin.markDelivered(id)) wrong.push(`answer ${id} came twice`);
   return wrong;
 }
 

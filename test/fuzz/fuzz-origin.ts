@@ -22,6 +22,7 @@ export class FuzzOrigin {
   readonly #sockets = new Set<net.Socket>();
   readonly #plans = new Map<string, Plan>();
   readonly #random = createPrng(7);
+  readonly #delivered = new Set<string>();
   #ids = 0;
   #connections = 0;
   port = 0;
@@ -39,6 +40,13 @@ export class FuzzOrigin {
 
   forget(target: string): void {
     this.#plans.delete(target);
+  }
+
+  /** @returns false when some client has already got the answer with this id */
+  markDelivered(id: string): boolean {
+    if (this.#delivered.has(id)) return false;
+    this.#delivered.add(id);
+    return true;
   }
 
   takeComplaints(): string[] {

@@ -130,10 +130,8 @@ async function main(): Promise<void> {
       if (performance.now() < progressAt) continue;
       progressAt += PROGRESS_MS;
       const seconds = Math.round((performance.now() - started) / 1_000);
-      process.stdout.write(
-        `${seconds} s: ${first} cases, ${fuzzer.origin.requestCount} requests reached the origin, ` +
-          `${fuzzer.failed} failed\n`,
-      );
+      const reached = `${fuzzer.origin.requestCount} requests reached the origin`;
+      process.stdout.write(`${seconds} s: ${first} cases, ${reached}, ${fuzzer.failed} failed\n`);
     }
   } finally {
     await fuzzer.subject.stop();

@@ -67,17 +67,19 @@ export function growthText(result: SeriesResult): string {
   return `${result.growth.toFixed(2)} ± ${result.growthError.toFixed(2)} %/h`;
 }
 
+function escapeHtml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
 /** The page. `summary` is plain text. */
 export function renderReport(
   results: readonly SeriesResult[],
   warmUpS: number,
   summary: readonly string[],
 ): string {
-  const escape = (text: string): string =>
-    text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
   const sections = results.map(
     (result) =>
-      `<h2>${escape(result.name)} (${escape(result.unit)}): ${growthText(result)}</h2>` +
+      `<h2>${escapeHtml(result.name)} (${escapeHtml(result.unit)}): ${growthText(result)}</h2>` +
       plot(result, warmUpS),
   );
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Soak</title><style>
@@ -88,7 +90,7 @@ h2 { font-size: 1rem; margin: 1.5rem 0 .3rem } svg { width: 100%; height: auto }
 .x { font-size: 11px; text-anchor: end } .warm { fill: #f0f3f7 }
 .line { fill: none; stroke: #2563c9; stroke-width: 1.5 }
 .fit { fill: none; stroke: #c2410c; stroke-width: 2; stroke-dasharray: 6 4 }
-</style><h1>Soak</h1><ul>${summary.map((line) => `<li>${escape(line)}</li>`).join('')}</ul>
+</style><h1>Soak</h1><ul>${summary.map((line) => `<li>${escapeHtml(line)}</li>`).join('')}</ul>
 <p>Grey: warm-up, not fitted. Dashed: least-squares line.</p>${sections.join('\n')}</html>
 `;
 }

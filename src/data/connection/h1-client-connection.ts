@@ -208,7 +208,8 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
     if (this.isReadingPaused) return;
     this.isReadingPaused = true;
     this.connection.pause();
-    if (this.clock.wait === Wait.body) this.clock.start(Wait.none); // The origin is slow, not the client.
+    // The origin is slow, not the client.
+    if (this.clock.wait === Wait.body) this.clock.start(Wait.none);
   }
 
   resumeRequest(): void {

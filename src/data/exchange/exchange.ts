@@ -421,6 +421,7 @@ export class Exchange implements AttemptEvents {
   private endAttempt(isFault: boolean): void {
     const endpoint = this.endpoint!;
     endpoint.inFlight--;
+    if (this.state === State.acquiring) this.state = State.sending; // It waits for no lease now.
     if (isFault) this.plane.cells[endpoint.metricBase + EndpointCell.faults]!++;
   }
 
@@ -443,7 +444,6 @@ export class Exchange implements AttemptEvents {
     } else if (this.state === State.acquiring) {
       this.endpoint!.pool.cancel(this);
       this.endAttempt(false);
-      this.state = State.sending;
     }
   }
 

@@ -61,7 +61,7 @@ export class EndpointPool {
     this.responseLimits = responseLimits(limits);
     this.interimResponsesMax = limits.interimResponsesMax;
     this.addresses = new EndpointAddresses(backend, spec, transport.resolveIntervalMs);
-    this.queue = new WaitQueue(backend);
+    this.queue = new WaitQueue(backend, () => this.countQueued());
   }
 
   /** Applies changed settings of a new generation; connections stay. */
@@ -109,13 +109,16 @@ export class EndpointPool {
     }
     this.cells[WorkerCell.acquireQueued]!++;
     this.queue.add(attempt, this.transport.queueTimeoutMs);
-    this.cells[this.metricBase + EndpointCell.queued] = this.queue.count;
+    this.countQueued();
     return Fault.none;
   }
 
   /** The attempt no longer waits. The connection opened for it becomes idle or serves the queue. */
   cancel(attempt: AttemptEvents): void {
-    if (this.queue.remove(attempt)) return;
+    if (this.queue.remove(attempt)) {
+      this.countQueued();
+      return;
+    }
     for (const pending of this.connecting) {
       if (pending.isFor(attempt)) pending.abandonConnecting();
     }
@@ -199,8 +202,12 @@ export class EndpointPool {
   private nextWaiter(): AttemptEvents | null {
     if (this.queue.count === 0) return null;
     const next = this.queue.shift();
-    this.cells[this.metricBase + EndpointCell.queued] = this.queue.count;
+    this.countQueued();
     return next;
+  }
+
+  private countQueued(): void {
+    this.cells[this.metricBase + EndpointCell.queued] = this.queue.count;
   }
 }
 

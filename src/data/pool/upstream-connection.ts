@@ -176,7 +176,7 @@ export class UpstreamConnection implements ConnectionEvents {
 
   onOpen(): void {
     try {
-      this.clock.stop();
+      this.clock.rest();
       this.state = State.idle;
       const attempt = this.attempt;
       this.attempt = null;
@@ -358,7 +358,7 @@ export class UpstreamConnection implements ConnectionEvents {
   private finishResponse(chunk: Chunk, start: number, end: number): void {
     const attempt = this.attempt!;
     this.attempt = null;
-    this.clock.stop();
+    this.clock.rest();
     const isSent = this.isRequestSent && this.out.chunk === null && this.isWritable;
     const isReusable = this.isReusable && isSent;
     this.useCount++;

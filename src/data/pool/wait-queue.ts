@@ -16,9 +16,12 @@ export class WaitQueue {
   private readonly backend: IoBackend;
   private readonly timer: Timer;
   private readonly waiters: Waiter[] = [];
+  private readonly onExpired: () => void;
 
-  constructor(backend: IoBackend) {
+  /** @param onExpired called after attempts have left because their time was over */
+  constructor(backend: IoBackend, onExpired: () => void) {
     this.backend = backend;
+    this.onExpired = onExpired;
     this.timer = backend.timer(() => this.expire());
   }
 
@@ -53,5 +56,6 @@ export class WaitQueue {
     }
     const first = this.waiters[0];
     if (first !== undefined) this.timer.set(Math.max(first.deadlineMs - nowMs, 1));
+    this.onExpired();
   }
 }

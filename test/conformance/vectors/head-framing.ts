@@ -184,6 +184,18 @@ const transferEncoding: Vector[] = [
   coding('A13', 'tab before the colon', 'Transfer-Encoding\t: chunked\r\n', [reject(400)]),
 ];
 
+/** Spellings of the one coding we know: accepted, and forwarded in the canonical one. */
+const goodCodings: Vector[] = ['Chunked', 'CHUNKED', '\tchunked', 'chunked \t'].map((value) =>
+  vector({
+    id: 'A8',
+    name: `${JSON.stringify(value)} is chunked`,
+    fields: `Transfer-Encoding: ${value}\r\n`,
+    body: '5\r\nhello\r\n0\r\n\r\n',
+    right: [forward(1, bodyIs('hello')), reject(400, 501)],
+    rule: 'RFC 9112 §7',
+  }),
+);
+
 /** Bodies on methods that usually have none: framed explicitly, one request at the origin. */
 function unusualBody(method: string, isChunked: boolean): Vector {
   const size = SMUGGLED.length;
@@ -233,6 +245,7 @@ export const headFraming: readonly Vector[] = [
   ...conflicts,
   ...contentLength,
   ...transferEncoding,
+  ...goodCodings,
   ...oldVersion,
   ...['GET', 'OPTIONS', 'DELETE', 'HEAD'].flatMap((method) => [
     unusualBody(method, false),

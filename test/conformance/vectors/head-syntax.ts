@@ -72,6 +72,8 @@ const versions: Vector[] = [
   raw('A25', 'tab for space', 'GET\t/z HTTP/1.1\r\nHost: a.test\r\n\r\n', bad),
   raw('A25', 'leading space', ' GET /z HTTP/1.1\r\nHost: a.test\r\n\r\n', bad),
   raw('A27', 'no Host', 'GET /z HTTP/1.1\r\n\r\n', bad),
+  raw('A27', 'HTTP/1.0 without Host', 'GET /z HTTP/1.0\r\n\r\n', [forward(), reject(400)]),
+  raw('A27', 'HTTP/1.0 with two Hosts', 'GET /z HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n', bad),
   raw('A27', 'empty Host', 'GET /z HTTP/1.1\r\nHost:\r\n\r\n', bad),
 ];
 
@@ -143,6 +145,14 @@ const pipelining: Vector[] = [
     { statuses: [[200], [400]], forwarded: 1, begunMax: 0, closes: true },
   ]),
   raw('A30', 'after Connection: close', get('/1', 'Connection: close\r\n') + get('/2'), [
+    forward(1, undefined, true),
+  ]),
+  raw('A30', '1,000 empty lines before a request', `${'\r\n'.repeat(1_000)}${get('/z')}`, bad),
+  raw('A30', 'empty line between requests', `${get('/1')}\r\n${get('/2')}`, [
+    forward(2),
+    { statuses: [[200], [400]], forwarded: 1, begunMax: 0, closes: true },
+  ]),
+  raw('A30', 'Connection: close with keep-alive', get('/z', 'Connection: keep-alive, close\r\n'), [
     forward(1, undefined, true),
   ]),
   raw('A30', 'empty line before a request', `\r\n${get('/z')}`, [forward(), reject(400)]),

@@ -76,6 +76,31 @@ const POISON = 'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nPOISON';
 const noPoison: HostileCheck = ({ received }) =>
   received.includes('POISON') ? 'the second response reached the client' : '';
 
+const heads: HostileVector[] = [
+  vector({
+    id: 'B7',
+    name: 'HEAD with chunked announced',
+    method: 'HEAD',
+    parts: [response('Transfer-Encoding: chunked\r\n')],
+    right: [noBodyAnswer(200)],
+    rule: 'RFC 9110 §9.3.2',
+  }),
+  vector({
+    id: 'B7',
+    name: 'HEAD keeps the length of the GET',
+    method: 'HEAD',
+    parts: [response('Content-Length: 12345\r\n')],
+    right: [
+      (evidence) => {
+        const fields = evidence.stream.responses[0]?.fields ?? [];
+        const length = fieldValues(fields, 'content-length').join();
+        return noBodyAnswer(200)(evidence) || (length === '12345' ? '' : `length ${length}`);
+      },
+    ],
+    rule: 'RFC 9110 §8.6',
+  }),
+];
+
 const unasked: HostileVector[] = [
   vector({
     id: 'B8',
@@ -259,6 +284,24 @@ function tunnelled(text: string): HostileCheck {
 const tunnels: HostileVector[] = [
   vector({
     id: 'B16',
+    name: 'tunnel: bytes sent before the 101 arrive after it',
+    parts: [SWITCHED, { receive: 5 }, 'thanks', fin],
+    client: [{ send: Buffer.from(`${UPGRADE}early`) }, { waitFor: 'thanks' }, { end: 'fin' }],
+    right: [tunnelled('early')],
+    rule: 'RFC 9110 §7.8',
+    isClientDriven: true,
+  }),
+  vector({
+    id: 'B16',
+    name: 'tunnel: the origin resets, the client is not left open',
+    parts: [`${SWITCHED}hello`, reset],
+    client: [{ send: Buffer.from(UPGRADE) }, { waitFor: 'hello' }],
+    right: [({ closed }) => (closed === null ? 'the client side stayed open' : '')],
+    rule: 'RFC 9110 §7.8',
+    awaitsClose: true,
+  }),
+  vector({
+    id: 'B16',
     name: 'tunnel: the origin half-closes, the client goes on',
     parts: [`${SWITCHED}hello`, fin],
     client: [
@@ -325,6 +368,7 @@ const aborts: HostileVector[] = [
 /** B7 to B13 and B15 to B17. */
 export const hostileExchange: readonly HostileVector[] = [
   ...withoutBody,
+  ...heads,
   ...unasked,
   ...hopByHop,
   ...interim,

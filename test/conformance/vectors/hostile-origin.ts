@@ -86,6 +86,13 @@ const closeDelimited: HostileVector[] = [
     right: [relays('hello')],
     rule: 'RFC 9112 §6.3',
   }),
+  vector({
+    id: 'B1',
+    name: 'HTTP/1.0 keep-alive without a length, FIN is its end',
+    parts: [response('Connection: keep-alive\r\n', 'hello', 'HTTP/1.0 200 OK'), fin],
+    right: [relays('hello')],
+    rule: 'RFC 9112 §6.3',
+  }),
 ];
 
 const badChunks: HostileVector[] = [
