@@ -46,6 +46,8 @@ export class RandomOrigin {
   readonly #sim: Simulation;
   readonly #prng: Prng;
   readonly #isCalm: boolean;
+  /** Bytes of tunnels that were looked at, heads included. */
+  readonly #echoed = new Map<SimPeer, number>();
 
   constructor(sim: Simulation, address: string, prng: Prng, isCalm: boolean) {
     this.#sim = sim;
@@ -62,6 +64,7 @@ export class RandomOrigin {
         if (early.has(request)) return;
         this.#answer(request, peer, this.#draw());
       },
+      onBytes: (peer) => this.#echo(peer),
     });
   }
 
@@ -168,19 +171,20 @@ export class RandomOrigin {
     }
   }
 
-  /** A tunnel that echoes until one side ends. */
+  /** From now on everything comes back as it was sent. */
   #upgrade(peer: SimPeer): void {
     peer.send('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
-    const seenSize = peer.receivedSize;
-    let echoed = seenSize;
-    const echo = (): void => {
-      if (peer.isClosed) return;
-      const bytes = peer.bytes().subarray(echoed);
-      echoed += bytes.byteLength;
-      if (bytes.byteLength > 0) peer.send(bytes);
-      if (!peer.hasEnded) this.#later(peer, 5, echo);
-    };
-    this.#later(peer, 1, echo);
+    const text = peer.text();
+    this.#echoed.set(peer, text.lastIndexOf('\r\n\r\n') + 4);
+    this.#echo(peer);
+  }
+
+  #echo(peer: SimPeer): void {
+    const echoedSize = this.#echoed.get(peer);
+    if (echoedSize === undefined) return;
+    const bytes = peer.bytes().subarray(echoedSize);
+    this.#echoed.set(peer, echoedSize + bytes.byteLength);
+    if (bytes.byteLength > 0) peer.send(bytes);
   }
 
   #later(peer: SimPeer, ms: number, task: () => void): void {

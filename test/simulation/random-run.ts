@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 
 import { Prng } from '../../src/base/prng.ts';
 import type { Snapshot } from '../../src/contract/snapshot.ts';
-import { RandomClient } from './random-client.ts';
+import { BAD_BODY_TARGET, RandomClient } from './random-client.ts';
 import { RandomOrigin } from './random-origin.ts';
 import { appToml, compileToml, LISTENER, ORIGIN, World } from './world.ts';
 
@@ -39,11 +39,18 @@ progress-timeout = "2s"\nqueue-timeout = "20s"\nidle-timeout = "5s"`;
   return Promise.all(sections.map((section) => compileToml(appToml(section))));
 }
 
-function openRandomWorld(prng: Prng, variants: readonly Snapshot[], cells: Float64Array): World {
+function openRandomWorld(
+  prng: Prng,
+  variants: readonly Snapshot[],
+  cells: Float64Array,
+  isCalm: boolean,
+): World {
   const isFar = prng.chance(0.2);
+  const isPoor = !isCalm && prng.chance(0.1); // Chunks of one or two sizes only.
   return new World(variants[prng.integer(0, variants.length - 1)]!, {
     seed: prng.bits(),
     cells,
+    memoryMax: isPoor ? prng.integer(1, 2) * 1_048_576 : 67_108_864,
     latencyMinMs: 0.1,
     latencyMaxMs: isFar ? 40 : 2,
     windowSize: [1_500, 8_000, 65_536][prng.integer(0, 2)]!,
@@ -79,7 +86,7 @@ function planLosses(world: World, prng: Prng, clients: readonly RandomClient[]):
 export function runSeed(seed: number, variants: readonly Snapshot[], cells: Float64Array) {
   const prng = new Prng(seed);
   const isCalm = prng.chance(0.25);
-  const world = openRandomWorld(prng, variants, cells);
+  const world = openRandomWorld(prng, variants, cells, isCalm);
   const origins = [ORIGIN, OTHER_ORIGIN]
     .filter((_address, index) => isCalm || index === 0 || prng.chance(0.8))
     .map((address) => new RandomOrigin(world.sim, address, prng, isCalm));
@@ -127,7 +134,7 @@ function judgeOrigins(
   }
   const targets = new Set(clients.flatMap((client) => client.requests.map(({ target }) => target)));
   for (const { target, isComplete } of seen) {
-    const isOurs = targets.has(target) || (target === '/bad-body' && !isComplete);
+    const isOurs = targets.has(target) && !(target === BAD_BODY_TARGET && isComplete);
     if (!isOurs) mistakes.push(`an origin got ${target}, which nobody asked for`);
   }
   return mistakes;

@@ -12,6 +12,8 @@ export interface OriginScript {
   onHead?(request: SeenRequest, peer: SimPeer): void;
   /** The whole request is here. */
   onRequest?(request: SeenRequest, peer: SimPeer): void;
+  /** Bytes arrived; the reader has seen them. For tunnels. */
+  onBytes?(peer: SimPeer, bytes: Uint8Array): void;
 }
 
 export interface ScriptedOrigin {
@@ -50,6 +52,7 @@ export function listenOrigin(
         if (peer.connection.isClosed) return;
         reader.push(Buffer.from(bytes));
         if (reader.broken !== '') violations.push(reader.broken);
+        script.onBytes?.(peer, bytes);
       },
       onEnd(from) {
         reader.end('fin');

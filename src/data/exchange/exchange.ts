@@ -157,9 +157,7 @@ export class Exchange implements AttemptEvents {
       upstream.send(chunk, from, writeChunkTail(chunk.bytes, end, isEnd));
     } else if (isEnd) this.sendLastChunk(upstream);
     const isWritable = upstream.flush() && upstream.isWritable;
-    if (isEnd) {
-      upstream.finishRequest();
-    }
+    if (isEnd) upstream.finishRequest();
     this.isUpstreamBlocked = !isWritable;
     return isWritable || isEnd;
   }
@@ -237,7 +235,7 @@ export class Exchange implements AttemptEvents {
 
   onLeaseFault(fault: Fault): void {
     const failed = this.endpoint!;
-    this.endAttempt(true);
+    this.endAttempt(FAULTS[fault].origin === 'upstream');
     const hasOther = this.route!.service.endpoints.length > 1;
     if (hasOther && this.attemptCount < ATTEMPTS_MAX && FAULTS[fault].retry === 'unsent') {
       this.plane.cells[failed.metricBase + EndpointCell.retries]!++;
@@ -294,7 +292,7 @@ export class Exchange implements AttemptEvents {
     const failed = this.endpoint!;
     const wasReused = this.wasReused;
     this.upstream = null;
-    this.endAttempt(true);
+    this.endAttempt(FAULTS[fault].origin === 'upstream');
     if (this.state === State.tunnel) {
       if (fault !== Fault.none) this.fault = fault;
       this.stream!.abort(fault);

@@ -108,7 +108,7 @@ export class UpstreamConnection implements ConnectionEvents {
   send(chunk: Chunk, start: number, end: number): boolean {
     const connection = this.connection;
     if (connection === null) return true;
-    if (this.state === State.tunnel) this.touch();
+    if (this.state >= State.body) this.touch(); // Either direction counts as progress.
     if (this.out.chunk !== null) {
       if (end - start <= this.out.room) {
         this.out.append(chunk.bytes, start, end);
@@ -117,8 +117,7 @@ export class UpstreamConnection implements ConnectionEvents {
       this.out.flush(connection);
     }
     const isWritable = start === end || connection.write(chunk, start, end);
-    if (!isWritable && this.state === State.head)
-      this.clock.expect(Fault.upstreamWriteTimeout, this.pool.transport);
+    if (!isWritable) this.awaitWrite();
     return isWritable && connection.isDrained;
   }
 
@@ -129,7 +128,9 @@ export class UpstreamConnection implements ConnectionEvents {
 
   /** Sends what `sendHead` and `send` gathered. */
   flush(): boolean {
-    return this.connection === null ? true : this.out.flush(this.connection);
+    const isWritable = this.connection === null || this.out.flush(this.connection);
+    if (!isWritable) this.awaitWrite();
+    return isWritable;
   }
 
   /** The request is complete: from now on the origin is expected to answer. */
@@ -404,6 +405,12 @@ export class UpstreamConnection implements ConnectionEvents {
     this.held.drop();
     this.connection = null;
     this.pool.onGone(this);
+  }
+
+  /** The origin does not take the request as fast as it comes. */
+  private awaitWrite(): void {
+    if (this.state !== State.head) return; // Once it answers, its silence is what counts.
+    this.clock.expect(Fault.upstreamWriteTimeout, this.pool.transport);
   }
 
   /** Progress was made: the clock of the current state starts again. */
