@@ -11,6 +11,10 @@ import type { LimitsSpec } from '../contract/snapshot.ts';
 /** Part of the open file limit that client connections may use; the rest is for endpoints. */
 const CLIENT_SHARE = 0.8;
 const CONNECTIONS_MAX = 65_536;
+/** Descriptors of the process itself: some 25, and 10 for each worker. */
+const OWN_FILES = 32;
+const OWN_FILES_PER_WORKER = 12;
+const AUTOMATIC_MIN = 16;
 /** Part of all connections that one client address may have, so that others always get in. */
 const ADDRESS_SHARE = 0.75;
 const OPEN_FILES_UNKNOWN = 1_024;
@@ -20,9 +24,11 @@ export function workerCount(setting: number | 'auto'): number {
   return setting === 'auto' ? availableParallelism() : setting;
 }
 
-/** `limits` with every automatic value filled in. */
-export function resolveLimits(limits: LimitsSpec): LimitsSpec {
-  const automatic = Math.min(Math.floor(openFilesMax() * CLIENT_SHARE), CONNECTIONS_MAX);
+/** `limits` with every automatic value filled in, for a process with so many workers. */
+export function resolveLimits(limits: LimitsSpec, workers: number): LimitsSpec {
+  const usable = openFilesMax() - OWN_FILES - OWN_FILES_PER_WORKER * workers;
+  const wanted = Math.max(Math.floor(usable * CLIENT_SHARE), AUTOMATIC_MIN);
+  const automatic = Math.min(wanted, CONNECTIONS_MAX);
   const connectionsMax = limits.connectionsMax > 0 ? limits.connectionsMax : automatic;
   const perAddress =
     limits.connectionsPerAddressMax > 0

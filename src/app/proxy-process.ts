@@ -49,7 +49,10 @@ class ProxyProcess {
     const { config } = order;
     this.logger.setLevel(config.observe.logLevel);
     const compiled = compile(config, order.restarts + 1, new MetricIndexes());
-    const snapshot: Snapshot = { ...compiled, limits: resolveLimits(compiled.limits) };
+    const snapshot: Snapshot = {
+      ...compiled,
+      limits: resolveLimits(compiled.limits, order.workers),
+    };
     this.drainTimeoutMs = snapshot.drainTimeoutMs;
     this.accessLog = this.openAccessLog(config);
     this.pool = new WorkerPool(
@@ -100,6 +103,7 @@ class ProxyProcess {
   ): Promise<void> {
     if (this.readiness !== 'starting') return;
     const adminPort = await this.openAdmin(config, snapshot, order.restarts);
+    if (this.readiness !== 'starting') return; // Told to stop meanwhile.
     this.readiness = 'ready';
     for (const line of startupLines(config, snapshot, ports, adminPort)) {
       process.stdout.write(`${line}\n`);

@@ -20,6 +20,8 @@ const RESTART_DELAY_MIN_MS = 100;
 const RESTART_DELAY_MAX_MS = 10_000;
 /** A signal this soon after another is the same one, sent by a terminal and by npm alike. */
 const SIGNAL_ECHO_MS = 200;
+/** An aborting process that still lives after this long is stuck, and is killed. */
+const ABORT_MAX_MS = 3_000;
 /** A process that lived this long was well. */
 const STABLE_MS = 10_000;
 
@@ -99,9 +101,15 @@ export class Supervisor {
     if (isEcho) return;
     this.stopSignals++;
     if (this.child === null) this.exit(0); // Between two processes.
-    else this.order({ type: this.stopSignals === 1 ? 'drain' : 'abort' });
+    else if (this.stopSignals === 1) this.order({ type: 'drain' });
+    else this.abort(this.child);
     this.sockets?.close(); // Else the kernel would queue connections nobody will accept.
     this.sockets = null;
+  }
+
+  private abort(child: ChildProcess): void {
+    this.order({ type: 'abort' });
+    setTimeout(() => child.kill('SIGKILL'), ABORT_MAX_MS);
   }
 
   private onChildExit(code: number | null, signal: NodeJS.Signals | null): void {

@@ -114,6 +114,11 @@ export class WorkerPool {
     for (const slot of this.slots) if (slot.state !== 'dead') slot.worker.postMessage(message);
   }
 
+  private hasNoDescriptorLeft(index: number, slot: Slot): boolean {
+    const sockets = this.options.sockets;
+    return sockets.some((socket) => socket.worker === index && slot.starts >= socket.fds.length);
+  }
+
   private spawn(
     index: number,
     metricBuffer: SharedArrayBuffer,
@@ -199,7 +204,9 @@ export class WorkerPool {
     const nowMs = performance.now();
     slot.crashes = slot.crashes.filter((atMs) => nowMs - atMs < CRASH_WINDOW_MS);
     slot.crashes.push(nowMs);
-    if (slot.crashes.length > CRASHES_MAX) {
+    // A worker that bound for itself would share the address with an inherited socket that nobody
+    // accepts from any more, and the kernel would go on sending connections there.
+    if (slot.crashes.length > CRASHES_MAX || this.hasNoDescriptorLeft(index, slot)) {
       this.options.onHopeless();
       return;
     }

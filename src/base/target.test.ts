@@ -101,7 +101,7 @@ test('target: writes one spelling for every accepted path', () => {
     ['/a/%2e%2e/b', '/b'],
     ['/a/.%2E/b', '/b'],
     ['/a/%2e', '/a/'],
-    ['/a/..%2fb', '/a/..%2Fb'],
+    ['/a/b..%2fb', '/a/b..%2Fb'],
     ['/a%5cb', '/a%5Cb'],
     ['//a//b', '/a/b'],
     ['///', '/'],
@@ -200,9 +200,21 @@ function referencePath(text: string, rejectEncodedSlash: boolean): string | null
     if (!isDropped) kept.push(segment);
     else if (index === segments.length - 1 && kept.length > 0) kept.push('');
   }
-  return `/${kept.join('/')}`;
+  const pieces = kept.join('/').split(/\/|%2F|%5C/);
+  return pieces.some((piece) => /^\.\.?(;|$)/.test(piece)) ? null : `/${kept.join('/')}`;
 }
 
 function latin1(byte: number): string {
   return String.fromCharCode(byte);
 }
+
+test('target: rejects dot segments beside an encoded slash, also where encoded slashes are kept', () => {
+  const rows = ['/a/..%2Fb', '/a/..%2fb', '/a/%2e%2e%2Fb', '/a%2F..', '/a%2F../b', '/a/.%2Fb'];
+  rows.push('/a/..%5Cb', '/a/b%5c..%5Cc', '/a/..;x%2Fb', '/a//..%2F..%2Fb', '/x%2F..%2F../y');
+  for (const text of rows) assert.equal(path(text), null, text);
+  for (const text of ['/a%2Fb', '/a/..b%2Fc', '/a/b..%2Fc', '/a%2F.well-known', '/...%2Fb']) {
+    assert.equal(path(text), text, text);
+    assert.equal(path(text, true), null, text);
+  }
+  assert.equal(path('/a%2Fb/../c'), '/c');
+});

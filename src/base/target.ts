@@ -98,7 +98,9 @@ export function canonicalizeHost(
  *
  * Invalid, beside malformed escapes: `%00`; bytes below 0x21 or above 0x7e, `#`, `?` and `\`;
  * a segment `.` or `..` with parameters (`..;x`), which some origins take for a dot segment.
- * `%2F` and `%5C` are kept (they are data, not separators) or invalid, as the caller wants.
+ * `%2F` and `%5C` are kept (they are data, not separators) or invalid, as the caller wants; with
+ * `.` or `..` beside them (`..%2Fadmin`) they are invalid always: an origin that decodes them
+ * would climb out of the path that was matched.
  *
  * @param bytes               borrowed for the call
  * @param out                 receives the path when it changed; needs `end - start` bytes and
@@ -115,6 +117,7 @@ export function canonicalizePath(
   rejectEncodedSlash: boolean,
 ): number {
   if (start >= end || bytes[start] !== SLASH) return -1;
+  let hasEncodedSlash = false;
   for (let i = start; i < end; i++) {
     const kind = PATH_BYTE[bytes[i]!]!;
     if (kind === PathByte.plain) continue;
@@ -133,9 +136,10 @@ export function canonicalizePath(
     if (IS_UNRESERVED[escaped] === 1 || !isUpperEscape(bytes, i)) {
       return rewritePath(bytes, start, end, out, rejectEncodedSlash);
     }
+    if (isEncodedSlash(escaped)) hasEncodedSlash = true;
     i += 2;
   }
-  return 0;
+  return hasEncodedSlash && hidesDotSegment(bytes, start, end) ? -1 : 0;
 }
 
 /** The slow pass: writes every segment, then drops or undoes it when it was a dot segment. */
@@ -148,6 +152,7 @@ function rewritePath(
 ): number {
   out[0] = SLASH;
   let size = 1;
+  let hasEncodedSlash = false;
   let segment = 1; // Where the current segment begins in `out`, just after a slash.
   for (let i = start + 1; i < end; i++) {
     const kind = PATH_BYTE[bytes[i]!]!;
@@ -161,6 +166,7 @@ function rewritePath(
     } else if (kind === PathByte.percent) {
       const escaped = readEscape(bytes, i, end);
       if (escaped < 0 || (rejectEncodedSlash && isEncodedSlash(escaped))) return -1;
+      if (isEncodedSlash(escaped)) hasEncodedSlash = true;
       if (IS_UNRESERVED[escaped] === 1) out[size++] = escaped;
       else {
         out[size++] = PERCENT;
@@ -170,7 +176,21 @@ function rewritePath(
       i += 2;
     } else return -1;
   }
-  return closeSegment(out, segment, size);
+  size = closeSegment(out, segment, size);
+  return hasEncodedSlash && hidesDotSegment(out, 0, size) ? -1 : size;
+}
+
+/** True when a canonical path has dot segments for whoever takes `%2F` and `%5C` for slashes. */
+function hidesDotSegment(bytes: Uint8Array, start: number, end: number): boolean {
+  let piece = start;
+  for (let i = start; i <= end; i++) {
+    const isEscape = i < end && bytes[i] === PERCENT && isEncodedSlash(readEscape(bytes, i, end));
+    if (i < end && bytes[i] !== SLASH && !isEscape) continue;
+    if (bytes[piece] === DOT && piece < i && isDotSegment(bytes, piece, i)) return true;
+    if (isEscape) i += 2;
+    piece = i + 1;
+  }
+  return false;
 }
 
 /**

@@ -112,7 +112,13 @@ test('browser: the quick start page is alive through its own file', BROWSER_TEST
   await reads('field-rows', /X-Forwarded-For/i);
   await page.click('#download');
   await reads('stream-state', /received 64 MiB/);
+  assert.equal(await page.evaluate('document.getElementById("progress").value'), 1);
   await page.click('#upload');
   await reads('stream-state', /sent 16 MiB.*sha256 [0-9a-f]{12}/);
-  assert.deepEqual(problems, []);
+  // The browser calls a streamed download aborted once the page has read all of it, also when no
+  // proxy is in between; that all of it came is what the progress bar has just said.
+  assert.deepEqual(
+    problems.filter((problem) => !problem.includes('/download?mib=64 net::ERR_ABORTED')),
+    [],
+  );
 });

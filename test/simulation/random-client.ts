@@ -138,9 +138,11 @@ export class RandomClient {
       if (!response.isComplete || request.method === 'HEAD') return '';
       return body.startsWith(starts) ? '' : `odd error body ${JSON.stringify(body.slice(0, 80))}`;
     }
-    if (request.isMalformed && request.target !== BAD_BODY_TARGET) return 'a malformed request was served';
+    if (request.isMalformed && request.target !== BAD_BODY_TARGET)
+      return 'a malformed request was served';
     const right = request.method === 'HEAD' ? '' : bodyFor(request.target);
-    if (response.isComplete && body !== right) return `${body.length} of ${right.length} bytes right`;
+    if (response.isComplete && body !== right)
+      return `${body.length} of ${right.length} bytes right`;
     return right.startsWith(body) ? '' : 'bytes of something else';
   }
 

@@ -89,7 +89,9 @@ export class RandomOrigin {
         peer.send(framed + body);
         return;
       case 'closing':
-        peer.send(`HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n${body}`);
+        peer.send(
+          `HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n${body}`,
+        );
         peer.end();
         return;
       case 'slow':
@@ -173,7 +175,9 @@ export class RandomOrigin {
 
   /** From now on everything comes back as it was sent. */
   #upgrade(peer: SimPeer): void {
-    peer.send('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    peer.send(
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+    );
     const text = peer.text();
     this.#echoed.set(peer, text.lastIndexOf('\r\n\r\n') + 4);
     this.#echo(peer);

@@ -83,10 +83,7 @@ test('response progress timeout: is not due while the client is the slow one', a
 });
 
 test('progress timeout: gives up an origin that does not take the request body', async () => {
-  const world = await openWorld(
-    { transport: 'progress-timeout = "3s"' },
-    { windowSize: 4_096 },
-  );
+  const world = await openWorld({ transport: 'progress-timeout = "3s"' }, { windowSize: 4_096 });
   const origin = listenOrigin(world.sim, ORIGIN, {});
   const body = 'x'.repeat(300_000);
   const client = world.client(post(body).slice(0, 150));
@@ -101,10 +98,7 @@ test('progress timeout: gives up an origin that does not take the request body',
 });
 
 test('progress timeout: gives up an origin that does not even take the first write', async () => {
-  const world = await openWorld(
-    { transport: 'progress-timeout = "3s"' },
-    { windowSize: 1_000 },
-  );
+  const world = await openWorld({ transport: 'progress-timeout = "3s"' }, { windowSize: 1_000 });
   world.sim.listenOrigin(ORIGIN, () => ({ onOpen: (peer) => peer.pause() }));
   const client = world.client(post('x'.repeat(10_000)).slice(0, 3_000));
   world.advance(2_999);

@@ -96,3 +96,15 @@ test('field: hop fields are those of RFC 9110 §7.6.1 and those the proxy writes
   assert.equal(HOP_FIELDS[Field.aliased], 1);
   assert.equal(HOP_FIELDS[Field.other], 0);
 });
+
+test('field: any other punctuation of a known name is aliased as well (CGI of lighttpd)', () => {
+  for (const name of ['X.Forwarded.For', 'X-Forwarded.Host', 'x!real!ip', 'Content.Length']) {
+    assert.equal(idOf(name), Field.aliased, name);
+  }
+  for (const name of ['Transfer~Encoding', 'X.Forwarded.Prefix', 'x|forwarded|tls']) {
+    assert.equal(idOf(name), Field.aliased, name);
+  }
+  for (const name of ['x.custom', 'h.st', 'x-forwarded', "it's"]) {
+    assert.equal(idOf(name), Field.other, name);
+  }
+});

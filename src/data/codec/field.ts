@@ -2,8 +2,9 @@
  * Field names as small integers, so that no name becomes a string on the way through.
  *
  * F1  a name maps to the same id whatever its case (RFC 9110 §5.1).
- * F2  a spelling that becomes a known name when `_` turns into `-`, as CGI-like origins do, is
- *     `Field.aliased` and never forwarded: it would bypass whatever is done for the real name.
+ * F2  a spelling that becomes a known name when `_` (or any other punctuation: lighttpd's CGI)
+ *     turns into `-`, as CGI-like origins do, is `Field.aliased` and never forwarded: it would
+ *     bypass whatever is done for the real name.
  * F3  ids 1..INTERPRETED_MAX are those a head parser reads itself.
  */
 
@@ -96,10 +97,13 @@ export const FIELD_NAMES: readonly string[] = buildNames();
 
 const BUCKETS = 256;
 const FORWARDED_PREFIX = latin1Bytes('x-forwarded-');
-const UNDERSCORE = 0x5f;
+const HYPHEN = 0x2d;
+const PUNCTUATION = "!#$%&'*+.^_`|~"; // Of a token (RFC 9110 §5.6.2), all but the hyphen.
 
-// Lower case, and `_` as `-`: what an origin of the CGI family would take the octet for.
-const FOLD = Uint8Array.from(LOWER, (byte) => (byte === UNDERSCORE ? 0x2d : byte));
+// Lower case, punctuation as `-`: what an origin of the CGI family would take the octet for.
+const FOLD = Uint8Array.from(LOWER, (byte) =>
+  PUNCTUATION.includes(String.fromCharCode(byte)) ? HYPHEN : byte,
+);
 const NAME_SIZE = Uint8Array.from(FIELD_NAMES, (name) => name.length);
 const NAME_OFFSET = new Uint16Array(FIELD_INDEX_MAX);
 const NAME_BYTES = latin1Bytes(FIELD_NAMES.join(''));
@@ -139,7 +143,7 @@ function bucketOf(bytes: Uint8Array, start: number, size: number): number {
 /**
  * Id of a field name, ignoring ASCII case.
  * @param bytes  borrowed for the call
- * @returns the id; `Field.aliased` for an underscore spelling of a known name; `Field.other` for
+ * @returns the id; `Field.aliased` for another punctuation of a known name (F2); `Field.other` for
  *          every other name, the empty one included
  */
 export function fieldId(bytes: Uint8Array, start: number, end: number): Field {
@@ -161,7 +165,7 @@ export function fieldId(bytes: Uint8Array, start: number, end: number): Field {
   return match === 1 ? Field.xForwardedOther : Field.aliased;
 }
 
-/** 0: different; 1: equal but for case; 2: equal once `_` reads as `-`. */
+/** 0: different; 1: equal but for case; 2: equal once other punctuation reads as `-`. */
 function compareFolded(
   bytes: Uint8Array,
   start: number,
@@ -173,7 +177,7 @@ function compareFolded(
   for (let i = 0; i < size; i++) {
     const byte = bytes[start + i]!;
     if (FOLD[byte] !== name[offset + i]) return 0;
-    if (byte === UNDERSCORE) match = 2;
+    if (byte !== HYPHEN && FOLD[byte] === HYPHEN) match = 2;
   }
   return match;
 }

@@ -8,6 +8,8 @@
  *     answers: the next request is looked at when the last answer has left.
  * C4  a connection that closes with unread request bytes lingers, so that the answer is not lost
  *     to a reset (RFC 9112 §9.6).
+ * C5  a complete answer reaches a slow client however long it takes: the connection is closed when
+ *     everything has left, and a client that stops taking bytes sees a reset, never an early end.
  */
 
 import { Fault } from '../../contract/fault.ts';
@@ -94,6 +96,10 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
 
   onWritable(): void {
     try {
+      if (this.state === State.linger) {
+        if (this.clock.wait === Wait.write) this.lingerWhenSent();
+        return;
+      }
       if (this.clock.wait === Wait.write) this.clock.start(this.waitAfterWrite());
       if (this.exchange === null) this.resumeRequest();
       else this.exchange.onClientWritable();
@@ -190,6 +196,8 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
     if (!isSent) return false;
     this.state = State.tunnel;
     this.clock.start(Wait.none);
+    if (this.isHalfClosed) this.exchange!.onClientTunnelEnd(); // It had ended before.
+    this.isHalfClosed = false;
     if (!this.held.isEmpty) this.plane.backend.defer(() => this.sendHeldToTunnel());
     else this.resumeReading();
     return true;
@@ -247,6 +255,10 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
     const isTunnelBroken = this.state === State.tunnel && fault !== Fault.none;
     // Without announced framing only a reset tells the client that something is missing.
     const mustReset = isTunnelBroken || this.sender.isCloseDelimited || fault === Fault.aborted;
+    if (!mustReset && fault === Fault.none) {
+      this.closeNow(); // A tunnel both sides of which have ended.
+      return;
+    }
     if (mustReset) this.connection.reset();
     else this.connection.close();
     this.onGone();
@@ -333,7 +345,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
     const head = exchange.requestHead;
     const countMax = exchange.linked!.limits.keepAliveExchangesMax;
     const isLast = countMax > 0 && this.exchangeCount + 1 >= countMax;
-    this.sender.keepAlive = head.keepAlive && !isLast;
+    this.sender.keepAlive = head.keepAlive && !isLast && !this.plane.isDraining;
     this.sender.clientVersionMinor = head.versionMinor;
     exchange.bodyAtHand = 0;
     this.clock.wait = Wait.none;
@@ -370,9 +382,9 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
   private sendHeldToTunnel(): void {
     const held = this.held;
     if (this.state !== State.tunnel || held.isEmpty) return;
+    this.resumeReading(); // First: the tunnel may want it paused again.
     this.exchange!.onClientTunnel(held.chunk!, held.start, held.end);
     held.drop();
-    this.resumeReading();
   }
 
   private resumeReading(): void {
@@ -392,12 +404,28 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream {
     }
     this.state = State.linger;
     this.held.drop();
-    this.connection.end();
+    this.lingerWhenSent();
+  }
+
+  /** Sends FIN and lingers, once the client has taken the answer (C5). */
+  private lingerWhenSent(): void {
     this.resumeReading();
+    if (!this.connection.isDrained) {
+      this.clock.start(Wait.write);
+      return;
+    }
+    this.connection.end();
     this.clock.start(Wait.linger);
   }
 
+  /** Closes; at once unless bytes are queued, which `close` would give a few seconds only (C5). */
   private closeNow(): void {
+    if (!this.connection.isDrained && !this.connection.isClosed) {
+      this.state = State.linger;
+      this.held.drop();
+      this.clock.start(Wait.write);
+      return;
+    }
     this.connection.close();
     this.onGone();
   }

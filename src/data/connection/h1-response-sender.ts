@@ -22,6 +22,8 @@ const NO_REASON = new Uint8Array(0);
 
 /** Our own lines and the size line of a first chunk. */
 const OWN_LINES_SIZE = 256;
+/** Head and first body bytes up to this size leave in one write; above, copying costs more. */
+const TOGETHER_SIZE_MAX = 16_320;
 /** Size line and tail of a chunk that is appended to a head. */
 const CHUNK_FRAME_SIZE = 24;
 
@@ -84,7 +86,7 @@ export class H1ResponseSender {
     const chunks = this.plane.backend.chunks;
     const needed = head.end - head.start + OWN_LINES_SIZE + extra.length + CHUNK_FRAME_SIZE;
     const together = needed + available;
-    const chunk = chunks.acquire(together <= chunks.sizeMax ? together : needed);
+    const chunk = chunks.acquire(together <= TOGETHER_SIZE_MAX ? together : needed);
     if (chunk === null) return false;
     writer.begin(chunk.bytes, CHUNK_HEADROOM, chunk.bytes.length - CHUNK_TAILROOM);
     writer.statusLine(head.status, head.bytes, head.reasonStart, head.reasonEnd);

@@ -22,6 +22,13 @@ export class ExchangeContext implements RequestContext, ResponseContext {
     this.exchange = exchange;
   }
 
+  /** Forgets the last answer: the next exchange belongs to another client. */
+  reset(): void {
+    this.answerStatus = 403;
+    this.answerType = 'text/plain; charset=utf-8';
+    this.answerBody = '';
+  }
+
   get status(): number {
     return this.exchange.statusCode;
   }

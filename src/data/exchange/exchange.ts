@@ -86,7 +86,7 @@ export class Exchange implements AttemptEvents {
     this.fieldCountMax = limits.fieldCountMax;
     this.requestHead = new RequestHead(limits.fieldCountMax);
     this.responseHead = new ResponseHead(limits.responseFieldCountMax);
-    this.view = new RequestView(this.requestHead, limits.targetSizeMax);
+    this.view = new RequestView(this.requestHead);
     this.written = new WrittenRequest(this);
   }
 
@@ -237,10 +237,9 @@ export class Exchange implements AttemptEvents {
     const failed = this.endpoint!;
     this.endAttempt(FAULTS[fault].origin === 'upstream');
     const hasOther = this.route!.service.endpoints.length > 1;
-    if (hasOther && this.attemptCount < ATTEMPTS_MAX && FAULTS[fault].retry === 'unsent') {
-      this.plane.cells[failed.metricBase + EndpointCell.retries]!++;
-      this.attempt(failed);
-    } else this.fail(fault);
+    const canTry = hasOther && this.attemptCount < ATTEMPTS_MAX && FAULTS[fault].retry === 'unsent';
+    if (canTry) this.attempt(failed);
+    else this.fail(fault);
   }
 
   onInterim(head: ResponseHead): void {
@@ -297,10 +296,8 @@ export class Exchange implements AttemptEvents {
       if (fault !== Fault.none) this.fault = fault;
       this.stream!.abort(fault);
       this.end();
-    } else if (this.canRepeat(fault, wasReused)) {
-      this.plane.cells[failed.metricBase + EndpointCell.retries]!++;
-      this.attempt(failed);
-    } else this.fail(fault);
+    } else if (this.canRepeat(fault, wasReused)) this.attempt(failed);
+    else this.fail(fault);
   }
 
   // Steps.
@@ -337,6 +334,7 @@ export class Exchange implements AttemptEvents {
     this.endpoint = endpoint;
     endpoint.inFlight++;
     this.plane.cells[endpoint.metricBase + EndpointCell.attempts]!++;
+    if (isRepeat) this.plane.cells[endpoint.metricBase + EndpointCell.retries]!++;
     this.state = State.acquiring;
     // A repeated request goes on a fresh connection: the idle ones may be as stale as the first.
     const upstream = isRepeat ? null : endpoint.pool.tryAcquire(this);
@@ -362,6 +360,8 @@ export class Exchange implements AttemptEvents {
     this.isUpstreamBlocked = false;
     if (this.hasBody()) {
       this.written.send(upstream, false); // A body cannot be sent twice.
+      // A client may wait for an answer to its head before it sends the body.
+      if (this.bodyAtHand === 0) this.isUpstreamBlocked = !upstream.flush();
       if (this.requestHead.expectsContinue) this.stream!.sendContinue();
       return;
     }
@@ -479,6 +479,7 @@ export class Exchange implements AttemptEvents {
     this.responseBytes = 0;
     this.requestId = '';
     this.view.reset();
+    this.context?.reset();
     this.isHeadRequest = false;
     this.wantsUpgrade = false;
     this.bodyAtHand = 0;

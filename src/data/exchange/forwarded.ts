@@ -5,11 +5,14 @@
  */
 
 import type { CidrSet } from '../../base/cidr.ts';
+import { parseAddress } from '../../base/cidr.ts';
 import { Field } from '../codec/field.ts';
 import type { FieldTable } from '../codec/head.ts';
 
 /** Addresses of one chain that are looked at, from the right. */
 const HOPS_MAX = 32;
+
+const scratchWords = new Uint32Array(4);
 
 /** All X-Forwarded-For lines joined, with the peer appended. */
 export function forwardedChain(fields: FieldTable, peerAddress: string): string {
@@ -51,14 +54,18 @@ function nextFor(fields: FieldTable, index: number): number {
   return fields.find(Field.xForwardedFor, index + 1);
 }
 
-/** Strips brackets and a port; empty when `text` cannot be an address. */
+/** Strips brackets and a port; empty when what is left is no address. */
 function bareAddress(text: string): string {
+  const bare = withoutPort(text);
+  return !bare.includes('%') && parseAddress(bare, scratchWords) ? bare : '';
+}
+
+function withoutPort(text: string): string {
   if (text.startsWith('[')) {
     const close = text.indexOf(']');
     return close < 0 ? '' : text.slice(1, close);
   }
   const colon = text.indexOf(':');
   const isPortOnly = colon >= 0 && text.indexOf(':', colon + 1) < 0;
-  const bare = isPortOnly ? text.slice(0, colon) : text;
-  return /^[0-9a-fA-F:.]+$/.test(bare) ? bare : '';
+  return isPortOnly ? text.slice(0, colon) : text;
 }

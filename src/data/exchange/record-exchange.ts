@@ -51,7 +51,8 @@ export function recordEnd(exchange: Exchange): void {
   const durationUs = (plane.backend.nowMs() - exchange.startMs) * 1_000;
   cells[base + RouteCell.requests + statusClass(exchange.statusCode)]!++;
   const head = exchange.requestHead;
-  cells[base + RouteCell.receivedBytes]! += exchange.requestBytes + head.end - head.start;
+  const headSize = head.end > 0 ? head.end - head.start : 0; // 0: it was never complete.
+  cells[base + RouteCell.receivedBytes]! += exchange.requestBytes + headSize;
   cells[base + RouteCell.sentBytes]! += exchange.stream!.sentBytes;
   observe(cells, base + RouteCell.durationUs, durationUs);
   if (exchange.fault !== Fault.none) cells[WorkerCell.faults + exchange.fault]!++;

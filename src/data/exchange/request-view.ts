@@ -25,6 +25,13 @@ import type { LinkedSnapshot } from './linked-snapshot.ts';
 /** Name this proxy uses in Via (RFC 9110 §7.6.3) and to recognise itself. */
 export const VIA_PSEUDONYM = 'proxy-now';
 
+const NO_BYTES = new Uint8Array(0);
+const ASTERISK_PATH = latin1Bytes('*');
+/** First size of a path's own memory; kept with the recycled exchange. */
+const OWN_PATH_SIZE = 256;
+/** Where a path is rewritten before it is kept: as large as any head. */
+const scratchPath = new Uint8Array(65_536);
+
 export class RequestView implements RouteRequest {
   readonly head: RequestHead;
   peer: ClientPeer | null = null;
@@ -40,12 +47,12 @@ export class RequestView implements RouteRequest {
   listenerIndex = 0;
   private linked: LinkedSnapshot | null = null;
   private address = '';
-  private readonly ownPath: Uint8Array;
+  /** Made when a path first needs rewriting or keeping: most never do. */
+  private ownPath: Uint8Array = NO_BYTES;
 
-  constructor(head: RequestHead, targetSizeMax: number) {
+  constructor(head: RequestHead) {
     this.head = head;
-    this.ownPath = new Uint8Array(targetSizeMax);
-    this.pathBytes = this.ownPath;
+    this.pathBytes = NO_BYTES;
   }
 
   /** Binds the view to a peer and a generation. */
@@ -60,7 +67,7 @@ export class RequestView implements RouteRequest {
     this.linked = null;
     this.hostEnd = 0;
     this.authorityEnd = 0;
-    this.pathBytes = this.ownPath;
+    this.pathBytes = NO_BYTES;
     this.pathStart = 0;
     this.pathEnd = 0;
     this.address = '';
@@ -75,15 +82,14 @@ export class RequestView implements RouteRequest {
     this.hostEnd = host;
     this.authorityEnd = this.appendPort(host, canonicalHostPort());
     if (head.targetForm === TargetForm.asterisk) {
-      this.ownPath[0] = 0x2a;
-      this.useOwnPath(1);
+      this.useOwnPath(ASTERISK_PATH, 0, 1);
       return Fault.none;
     }
     const isStrict = this.linked!.limits.encodedSlash === 'reject';
-    const path = canonicalizePath(head.bytes, head.pathStart, head.pathEnd, this.ownPath, isStrict);
+    const path = canonicalizePath(head.bytes, head.pathStart, head.pathEnd, scratchPath, isStrict);
     if (path < 0) return Fault.requestTargetInvalid;
     if (path > 0) {
-      this.useOwnPath(path);
+      this.useOwnPath(scratchPath, 0, path);
       return Fault.none;
     }
     this.pathBytes = head.bytes;
@@ -156,12 +162,14 @@ export class RequestView implements RouteRequest {
   /** Moves the path to memory of its own, for readers after `start` (V2). */
   keepPath(): void {
     if (this.pathBytes === this.ownPath) return;
-    const size = this.pathEnd - this.pathStart;
-    for (let i = 0; i < size; i++) this.ownPath[i] = this.pathBytes[this.pathStart + i]!;
-    this.useOwnPath(size);
+    this.useOwnPath(this.pathBytes, this.pathStart, this.pathEnd);
   }
 
-  private useOwnPath(size: number): void {
+  /** Makes the path a copy of `bytes[start, end)` in memory of its own. */
+  private useOwnPath(bytes: Uint8Array, start: number, end: number): void {
+    const size = end - start;
+    if (this.ownPath.length < size) this.ownPath = new Uint8Array(Math.max(size, OWN_PATH_SIZE));
+    for (let i = 0; i < size; i++) this.ownPath[i] = bytes[start + i]!;
     this.pathBytes = this.ownPath;
     this.pathStart = 0;
     this.pathEnd = size;

@@ -31,6 +31,8 @@ const UPGRADE = latin1Bytes('Connection: Upgrade\r\nUpgrade: websocket\r\n');
 
 /** Room beyond the received head: our own lines, with the longest host three times. */
 const OWN_LINES_SIZE = 1_280;
+/** Head and first body bytes up to this size leave in one write; above, copying costs more. */
+const TOGETHER_SIZE_MAX = 16_320;
 
 const SKIP_UNTRUSTED = mask([
   Field.xForwardedFor,
@@ -56,9 +58,9 @@ export const written = { start: 0, end: 0 };
 export function writeRequestHead(exchange: Exchange, endpoint: Endpoint): Chunk | null {
   const head = exchange.requestHead;
   const chunks = exchange.plane.backend.chunks;
-  const room = exchange.bodyAtHand + extraSize(exchange);
-  const needed = head.end - head.start + OWN_LINES_SIZE + room;
-  const chunk = chunks.acquire(Math.min(needed, chunks.sizeMax));
+  const needed = head.end - head.start + OWN_LINES_SIZE + exchange.extraRequestFields.length;
+  const together = needed + exchange.bodyAtHand;
+  const chunk = chunks.acquire(together <= TOGETHER_SIZE_MAX ? together : needed);
   if (chunk === null) return null;
   writer.begin(chunk.bytes, CHUNK_HEADROOM, chunk.bytes.length - CHUNK_TAILROOM);
   writeLine(exchange);
@@ -157,10 +159,6 @@ function writeForwarded(exchange: Exchange, isTrusted: boolean): void {
     writer.fieldText(FORWARDED, view.forwardedElement());
   }
   writer.line(head.versionMinor === 0 ? VIA_10 : VIA_11);
-}
-
-function extraSize(exchange: Exchange): number {
-  return exchange.extraRequestFields.length;
 }
 
 function mask(ids: readonly number[]): Uint8Array {

@@ -3,7 +3,7 @@ import test from 'node:test';
 
 import fc from 'fast-check';
 
-import { CHUNK_SIZE_MAX, Slab } from './slab.ts';
+import { CHUNK_SIZE_MAX, READ_SIZE_MAX, Slab } from './slab.ts';
 import type { SlabChunk } from './slab.ts';
 
 const REGION_SIZE = 65_536;
@@ -23,7 +23,9 @@ test('slab: serves a size with head and tail room from the smallest class that f
     [4_032, 4_096],
     [4_033, 16_384],
     [16_320, 16_384],
-    [16_321, 65_536],
+    [16_321, 32_768],
+    [READ_SIZE_MAX, 32_768],
+    [READ_SIZE_MAX + 1, 65_536],
     [CHUNK_SIZE_MAX, 65_536],
   ] as const;
   for (const [size, slotSize] of cases) {

@@ -19,10 +19,15 @@ import { CHUNK_HEADROOM, CHUNK_TAILROOM } from './backend.ts';
 import type { Chunk, ChunkSource } from './backend.ts';
 
 /** Slot sizes in bytes, head and tail room included. */
-export const SLOT_SIZES: readonly number[] = [4_096, 16_384, 65_536];
+const SMALL_SLOT_SIZE = 4_096;
+const MEDIUM_SLOT_SIZE = 16_384;
+/** Slot of one read: a stalled transfer holds about this much (larger ones only save calls). */
+export const READ_SLOT_SIZE = 32_768;
 export const SLOT_SIZE_MAX = 65_536;
 /** Largest `size` of `acquire`: the largest slot without the room around it. */
 export const CHUNK_SIZE_MAX: number = SLOT_SIZE_MAX - CHUNK_HEADROOM - CHUNK_TAILROOM;
+/** Most bytes of one read. */
+export const READ_SIZE_MAX: number = READ_SLOT_SIZE - CHUNK_HEADROOM - CHUNK_TAILROOM;
 
 const POISON = 0xdb;
 
@@ -123,9 +128,11 @@ export class Slab implements ChunkSource {
   readonly #allocate: (size: number) => Uint8Array;
   readonly #regionSize: number;
   readonly #isDebug: boolean;
-  readonly #small = new SizeClass(SLOT_SIZES[0]!);
-  readonly #medium = new SizeClass(SLOT_SIZES[1]!);
-  readonly #large = new SizeClass(SLOT_SIZES[2]!);
+  readonly #small = new SizeClass(SMALL_SLOT_SIZE);
+  readonly #medium = new SizeClass(MEDIUM_SLOT_SIZE);
+  readonly #read = new SizeClass(READ_SLOT_SIZE);
+  readonly #large = new SizeClass(SLOT_SIZE_MAX);
+  readonly #classes = [this.#small, this.#medium, this.#read, this.#large];
 
   constructor(options: SlabOptions) {
     this.#allocate = options.allocate;
@@ -147,7 +154,7 @@ export class Slab implements ChunkSource {
   /** Like `acquire`, for a caller that needs no room around: `size` bytes from offset 0. */
   acquireSlot(size: number): SlabChunk | null {
     if (size > SLOT_SIZE_MAX) return null;
-    const sizeClass = size <= 4_096 ? this.#small : size <= 16_384 ? this.#medium : this.#large;
+    const sizeClass = this.#classFor(size);
     if (sizeClass.freeCount === 0 && !this.#grow(sizeClass)) {
       this.refusedCount++;
       return null;
@@ -188,8 +195,14 @@ export class Slab implements ChunkSource {
   }
 
   /** A chunk that is not part of the slab and is never released: a shared read buffer. */
-  sharedChunk(): SlabChunk {
-    return new SlabChunk(this.#allocate(SLOT_SIZE_MAX), true, null);
+  sharedChunk(slotSize: number = READ_SLOT_SIZE): SlabChunk {
+    return new SlabChunk(this.#allocate(slotSize), true, null);
+  }
+
+  #classFor(size: number): SizeClass {
+    if (size <= SMALL_SLOT_SIZE) return this.#small;
+    if (size <= MEDIUM_SLOT_SIZE) return this.#medium;
+    return size <= READ_SLOT_SIZE ? this.#read : this.#large;
   }
 
   /**
@@ -197,7 +210,7 @@ export class Slab implements ChunkSource {
    * Meant for a slow timer, so that a burst's memory goes and a wave's memory stays.
    */
   trim(): void {
-    for (const sizeClass of [this.#small, this.#medium, this.#large]) {
+    for (const sizeClass of this.#classes) {
       for (const region of sizeClass.regions.slice(1)) {
         if (region.usedCount > 0) {
           region.wasIdle = false;
@@ -214,7 +227,7 @@ export class Slab implements ChunkSource {
   /** One line per chunk still held: its size, references and, in debug mode, who acquired it. */
   leaks(): string[] {
     const lines: string[] = [];
-    for (const sizeClass of [this.#small, this.#medium, this.#large]) {
+    for (const sizeClass of this.#classes) {
       for (const region of sizeClass.regions) {
         for (const chunk of region.chunks) {
           if (chunk.references === 0) continue;
@@ -245,7 +258,7 @@ export class Slab implements ChunkSource {
 
   /** A region of another class that could be cut anew. */
   #unusedRegion(wanted: SizeClass): Region | null {
-    for (const sizeClass of [this.#small, this.#medium, this.#large]) {
+    for (const sizeClass of this.#classes) {
       if (sizeClass === wanted || sizeClass.freeCount === 0) continue;
       for (const region of sizeClass.regions) if (region.usedCount === 0) return region;
     }
@@ -256,7 +269,8 @@ export class Slab implements ChunkSource {
   #checkFresh(chunk: SlabChunk): void {
     chunk.acquiredAt = new Error('acquired');
     const bytes = chunk.bytes;
-    for (let i = 0; i < bytes.length; i++) { // Three times as fast as `every`.
+    for (let i = 0; i < bytes.length; i++) {
+      // Three times as fast as `every`.
       if (bytes[i] !== POISON) throw new Error('a chunk was written to after its release');
     }
   }

@@ -1,7 +1,9 @@
 /**
  * Listener: accepts client connections on one address and hands them to their protocol.
  *
- * L1  a connection over a limit gets a short answer and is closed; nothing is read from it.
+ * L1  a connection over a limit gets a short answer and is closed; nothing is read from it. In a
+ *     flood only `REFUSING_MAX` at a time get the answer, the others a reset: a refused connection
+ *     that waits for its client holds a descriptor which the limit does not count.
  * L2  draining closes the listening socket first, then idle connections, then each other one after
  *     its answer.
  */
@@ -22,7 +24,10 @@ const REFUSALS: { readonly [fault: number]: Uint8Array } = {
   [Fault.addressConnectionLimit]: refusal('429 Too Many Requests', Fault.addressConnectionLimit),
 };
 
-/** Events nobody needs any more: a refused connection is only written to and closed. */
+/** Refused connections that have not ended yet, per listener. */
+const REFUSING_MAX = 256;
+
+/** Events nobody needs any more. */
 const IGNORED: ConnectionEvents = {
   onOpen(): void {},
   onReadable(): void {},
@@ -54,12 +59,16 @@ export class Listener implements ListenEvents, ConnectionOwner {
   private readonly options: ListenerOptions;
   private readonly connections = new Set<H1ClientConnection>();
   private readonly listening: Listening;
+  /** A refused connection is only written to and closed. */
+  private readonly refusing: ConnectionEvents;
+  private refusingCount = 0;
   private isDraining = false;
 
   constructor(options: ListenerOptions) {
     this.options = options;
     this.listenerIndex = options.index;
     this.metricBase = listenerBase(options.spec.metricIndex);
+    this.refusing = { ...IGNORED, onClose: () => void this.refusingCount-- };
     const { kind, host, port } = options.spec;
     const target = { kind, host, port, fd: options.fd };
     this.listening = options.plane.backend.listen(target, this);
@@ -126,7 +135,13 @@ export class Listener implements ListenEvents, ConnectionOwner {
   private refuse(connection: Connection, fault: Fault): void {
     const chunks = this.options.plane.backend.chunks;
     const bytes = REFUSALS[fault]!;
-    connection.events = IGNORED;
+    if (this.refusingCount >= REFUSING_MAX) {
+      connection.events = IGNORED;
+      connection.reset();
+      return;
+    }
+    this.refusingCount++;
+    connection.events = this.refusing;
     const chunk = chunks.acquire(bytes.length);
     if (chunk !== null) {
       chunk.bytes.set(bytes, CHUNK_HEADROOM);

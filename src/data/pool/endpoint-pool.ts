@@ -158,11 +158,14 @@ export class EndpointPool {
       if (index >= 0) this.idle.splice(index, 1);
       this.cells[this.metricBase + EndpointCell.idleConnections] = this.idle.length;
     }
-    const next = this.isClosed ? null : this.nextWaiter();
+    const next = this.nextWaiter();
     if (next !== null) this.open(next);
   }
 
-  /** Closes idle connections now and every other one when its lease ends. */
+  /**
+   * Closes idle connections now and every other one when its lease ends. Attempts that wait are
+   * served all the same: their exchanges began before the endpoint was removed.
+   */
   close(): void {
     this.isClosed = true;
     for (const connection of this.idle.slice()) connection.close();

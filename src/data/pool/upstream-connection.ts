@@ -68,15 +68,6 @@ export class UpstreamConnection implements ConnectionEvents {
     return this.state === State.connecting;
   }
 
-  get isTunnel(): boolean {
-    return this.state === State.tunnel;
-  }
-
-  /** True when no byte of the response to the current request has arrived. */
-  get isUnanswered(): boolean {
-    return !this.hasResponseBytes;
-  }
-
   /** Lends the connection to `attempt`. The pool calls this, then `onLease`. */
   lend(attempt: AttemptEvents): void {
     this.attempt = attempt;

@@ -122,7 +122,7 @@ test('node backend: reads bulk into private chunks and goes back when reads are 
     let privateCount = 0;
     let wasShared = false;
     server.onBytes = (chunk, start, end) => {
-      if (!chunk.isShared && end - start > 32_768) privateCount++;
+      if (!chunk.isShared && end - start > 16_384) privateCount++;
       wasShared = chunk.isShared;
     };
     server.resume();
@@ -144,7 +144,7 @@ test('node backend: bounds the private chunks of stalled bulk transfers, and sha
       const client = await openClient();
       const server = servers[i]!;
       server.onBytes = (_chunk, start, end) => {
-        if (end - start > 60_000 && server.receivedSize > 500_000) server.pause();
+        if (end - start > 30_000 && server.receivedSize > 500_000) server.pause();
       };
       server.resume();
       client.send(1, 20_000_000);

@@ -11,11 +11,11 @@
  * the answer in `next`, and nothing runs in between.
  */
 
-import { CHUNK_SIZE_MAX } from '../slab.ts';
+import { READ_SIZE_MAX } from '../slab.ts';
 import type { Slab, SlabChunk } from '../slab.ts';
 
 /** A read of at least this many bytes makes the next one go to a private chunk. */
-export const BULK_SIZE_MIN: number = CHUNK_SIZE_MAX / 2;
+export const BULK_SIZE_MIN: number = READ_SIZE_MAX / 2;
 /** A holder that has not read for this long may lose its chunk. */
 const STALE_MS = 1_000;
 
@@ -84,7 +84,7 @@ export class ReadBuffers {
       return;
     }
     if (this.#holders.length >= this.#bulkMax && !this.#evictOne()) return;
-    const fresh = this.#slab.acquire(CHUNK_SIZE_MAX);
+    const fresh = this.#slab.acquire(READ_SIZE_MAX);
     if (fresh === null) return;
     reader.readChunk = fresh;
     reader.bulkReadAtMs = this.#nowMs();
@@ -109,7 +109,7 @@ export class ReadBuffers {
 
   /** The bytes just read are still in use elsewhere: the next ones go to another chunk. */
   #replace(reader: BulkReader, held: SlabChunk): void {
-    const fresh = this.#slab.acquire(CHUNK_SIZE_MAX);
+    const fresh = this.#slab.acquire(READ_SIZE_MAX);
     if (fresh === null) {
       this.drop(reader);
       this.next = this.shared.interior;

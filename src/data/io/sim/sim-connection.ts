@@ -12,7 +12,7 @@ import { Ring } from '../../../base/ring.ts';
 import { Fault } from '../../../contract/fault.ts';
 import { CHUNK_HEADROOM } from '../backend.ts';
 import type { Chunk, Connection, ConnectionEvents } from '../backend.ts';
-import { CHUNK_SIZE_MAX } from '../slab.ts';
+import { READ_SIZE_MAX } from '../slab.ts';
 import type { Slab, SlabChunk } from '../slab.ts';
 import type { SimWorld } from './sim-world.ts';
 
@@ -222,7 +222,7 @@ export class SimConnection implements Connection {
     const { prng, network } = this.#world;
     const { slab, shared } = this.#memory;
     const arrived = this.#inbox.reduce((sum, bytes) => sum + bytes.byteLength, 0);
-    let size = Math.min(arrived, CHUNK_SIZE_MAX);
+    let size = Math.min(arrived, READ_SIZE_MAX);
     if (prng.chance(network.splitChance)) size = prng.integer(1, size);
     const sender = this.peer!;
     this.#world.at(this.#world.nowMs + this.#world.latencyMs(), () => sender.#acknowledge(size));

@@ -19,7 +19,7 @@ import type {
   ListenTarget,
   Timer,
 } from '../backend.ts';
-import { Slab } from '../slab.ts';
+import { Slab, SLOT_SIZE_MAX } from '../slab.ts';
 import { SimConnection } from './sim-connection.ts';
 import type { SimMemory } from './sim-connection.ts';
 import { SimPeer } from './sim-peer.ts';
@@ -75,8 +75,8 @@ export class Simulation implements IoBackend {
       isDebug: true,
     });
     const peerSlab = new Slab({ allocate, memoryMax: 268_435_456, isDebug: true });
-    this.#own = { slab: this.chunks, shared: this.chunks.sharedChunk() };
-    this.#scripted = { slab: peerSlab, shared: peerSlab.sharedChunk() };
+    this.#own = { slab: this.chunks, shared: this.chunks.sharedChunk(SLOT_SIZE_MAX) };
+    this.#scripted = { slab: peerSlab, shared: peerSlab.sharedChunk(SLOT_SIZE_MAX) };
     this.hosts = new Map(Object.entries(options.hosts ?? {}));
     this.#wallStartMs = options.wallStartMs ?? 1_800_000_000_000;
   }

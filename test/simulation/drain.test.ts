@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { bodiesOf, get, isOver, post, responsesOf, statusesOf, SWITCHING, UPGRADE } from './requests.ts';
+import { answering, listenOrigin, okWith } from './scripted-origin.ts';
+import type { World } from './world.ts';
+import { openWorld, ORIGIN } from './world.ts';
+
+/** Begins to drain. @returns an object that tells whether it is done */
+function drain(world: World): { isDone: boolean } {
+  const state = { isDone: false };
+  world.data.drain(() => (state.isDone = true));
+  world.advance(0);
+  return state;
+}
+
+test('drain: is done at once without connections, and takes no new ones', async () => {
+  const world = await openWorld();
+  assert.equal(drain(world).isDone, true);
+  const late = world.sim.connectClient('127.0.0.1:8080');
+  world.advance(0);
+  assert.equal(late.isOpen, false);
+  assert.equal(late.isClosed, true);
+  world.assertQuiet();
+});
+
+test('drain: closes idle connections at once', async () => {
+  const world = await openWorld();
+  listenOrigin(world.sim, ORIGIN, answering());
+  const fresh = world.client();
+  const used = world.client(get());
+  const draining = drain(world);
+  assert.equal(isOver(fresh), true);
+  assert.equal(isOver(used), true);
+  assert.deepEqual(statusesOf(used), [200]);
+  assert.equal(draining.isDone, true);
+  world.assertQuiet();
+});
+
+test('drain: a request that is being served gets its whole answer, and is told to leave', async () => {
+  const world = await openWorld();
+  const origin = listenOrigin(world.sim, ORIGIN, {});
+  const waiting = world.client(get('/waiting'));
+  const reading = world.client(get('/reading'));
+  origin.peers[1]!.send('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf');
+  world.advance(0);
+  const draining = drain(world);
+  world.advance(20_000);
+  assert.equal(draining.isDone, false);
+  origin.peers[0]!.send(okWith('late'));
+  origin.peers[1]!.send('half');
+  world.advance(0);
+  assert.deepEqual(bodiesOf(waiting), ['late']);
+  assert.match(waiting.text(), /\r\nConnection: close\r\n/);
+  assert.deepEqual(bodiesOf(reading), ['halfhalf']);
+  assert.equal(draining.isDone, true);
+  world.assertQuiet();
+});
+
+test('drain: a request whose body is still coming is served to its end', async () => {
+  const world = await openWorld();
+  const origin = listenOrigin(world.sim, ORIGIN, answering());
+  const text = post('0123456789');
+  const client = world.client(text.slice(0, -5));
+  const draining = drain(world);
+  world.advance(1_000);
+  client.send(text.slice(-5));
+  world.advance(0);
+  assert.deepEqual(statusesOf(client), [200]);
+  assert.equal(origin.requests[0]!.isComplete, true);
+  assert.equal(draining.isDone, true);
+  world.assertQuiet();
+});
+
+test('drain: a head that is half here is served, and its connection closed, whoever answers', async () => {
+  for (const target of ['/', '/%zz']) {
+    const world = await openWorld();
+    listenOrigin(world.sim, ORIGIN, answering());
+    const client = world.client(`GET ${target} HTTP/1.1\r\n`);
+    const draining = drain(world);
+    client.send('Host: a.test\r\n\r\n');
+    world.advance(0);
+    assert.equal(statusesOf(client).length, 1, target);
+    assert.equal(client.hasEnded, true, target);
+    client.end();
+    world.advance(0);
+    assert.equal(draining.isDone, true, target);
+    world.assertQuiet();
+  }
+});
+
+test('drain: an answer of our own to a head that was half here closes its connection', async () => {
+  const world = await openWorld();
+  const client = world.client('OPTIONS * HTTP/1.1\r\nMax-Forwards: 0\r\n');
+  const draining = drain(world);
+  client.send('Host: a.test\r\n\r\n');
+  world.advance(0);
+  assert.deepEqual(statusesOf(client), [200]);
+  assert.equal(client.hasEnded, true);
+  client.end();
+  world.advance(0);
+  assert.equal(draining.isDone, true);
+  world.assertQuiet();
+});
+
+test('drain: pipelined requests behind the current one are not begun', async () => {
+  const world = await openWorld();
+  const origin = listenOrigin(world.sim, ORIGIN, {});
+  const client = world.client(get('/1') + get('/2'));
+  const draining = drain(world);
+  origin.peers[0]!.send(okWith('one'));
+  world.advance(0);
+  assert.deepEqual(bodiesOf(client), ['one']);
+  assert.equal(origin.requests.length, 1);
+  assert.equal(isOver(client), true);
+  client.end();
+  world.advance(0);
+  assert.equal(draining.isDone, true);
+  world.assertQuiet();
+});
+
+test('drain: a slow reader gets what was queued for it', async () => {
+  const world = await openWorld();
+  const body = 'z'.repeat(100_000);
+  listenOrigin(world.sim, ORIGIN, { onRequest: (_request, peer) => peer.send(okWith(body)) });
+  const client = world.client();
+  client.pause();
+  client.send(get());
+  world.advance(0);
+  const draining = drain(world);
+  world.advance(20_000);
+  assert.equal(draining.isDone, false);
+  client.resume();
+  world.advance(10);
+  assert.equal(responsesOf(client)[0]!.isComplete, true);
+  world.runOut();
+  assert.equal(draining.isDone, true);
+  world.assertQuiet();
+});
+
+test('drain: abort ends what is still open, visibly', async () => {
+  const world = await openWorld();
+  const origin = listenOrigin(world.sim, ORIGIN, {
+    onRequest: ({ target }, peer) => {
+      if (target === '/half') peer.send('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf');
+      if (target === '/') peer.send(SWITCHING);
+    },
+  });
+  const clients = [world.client(get('/never')), world.client(get('/half')), world.client(UPGRADE)];
+  const draining = drain(world);
+  assert.equal(draining.isDone, false);
+  world.data.abort();
+  world.advance(0);
+  assert.equal(draining.isDone, true);
+  for (const client of clients) assert.equal(client.isClosed, true);
+  for (const peer of origin.peers) assert.equal(peer.isClosed, true);
+  world.assertQuiet();
+});

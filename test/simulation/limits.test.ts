@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { Fault } from '../../src/contract/fault.ts';
+import { bodiesOf, get, isOver, responsesOf, statusesOf } from './requests.ts';
+import { answering, listenOrigin, okWith } from './scripted-origin.ts';
+import { openWorld, ORIGIN } from './world.ts';
+
+test('connection limit: the one too many gets 503 and nothing of it is read', async () => {
+  const world = await openWorld({ limits: 'connections = 2' });
+  const origin = listenOrigin(world.sim, ORIGIN, answering());
+  const first = world.client(get());
+  const second = world.client(get());
+  assert.deepEqual(statusesOf(second), [200], 'the second is still within the limit');
+  const third = world.client(get());
+  assert.deepEqual(statusesOf(third), [503]);
+  assert.equal(third.hasEnded, true);
+  assert.equal(world.faultCount(Fault.connectionLimit), 1);
+  assert.equal(world.listenerCell('refused'), 1);
+  assert.equal(world.data.connectionCount, 2);
+  assert.equal(origin.requests.length, 2);
+  first.end();
+  world.advance(0);
+  const fourth = world.client(get());
+  assert.deepEqual(statusesOf(fourth), [200], 'a place that is given back serves again');
+  world.assertQuiet();
+});
+
+test('connection limit: one address gets 429 for one too many, and again after it left', async () => {
+  const world = await openWorld({ limits: 'connections = 10\nconnections-per-address = 1' });
+  listenOrigin(world.sim, ORIGIN, answering());
+  const first = world.client(get());
+  const second = world.client(get());
+  assert.deepEqual(statusesOf(first), [200]);
+  assert.deepEqual(statusesOf(second), [429]);
+  assert.equal(world.faultCount(Fault.addressConnectionLimit), 1);
+  first.reset();
+  world.advance(0);
+  const third = world.client(get());
+  assert.deepEqual(statusesOf(third), [200]);
+  world.assertQuiet();
+});
+
+test('keep-alive limit: the last exchange says so and the connection closes behind it', async () => {
+  const world = await openWorld({ limits: 'keep-alive-exchanges = 2' });
+  const origin = listenOrigin(world.sim, ORIGIN, answering());
+  const client = world.client(get('/1'));
+  assert.equal(isOver(client), false);
+  client.send(get('/2') + get('/3'));
+  world.advance(0);
+  const fields = responsesOf(client).map((response) =>
+    response.fields.some(({ name, value }) => name === 'Connection' && value === 'close'),
+  );
+  assert.deepEqual(fields, [false, true]);
+  assert.equal(isOver(client), true);
+  assert.equal(origin.requests.length, 2, 'what stands behind the last one is not looked at');
+  world.assertQuiet();
+});
+
+test('queue: serves in order of arrival when a connection comes free', async () => {
+  const world = await openWorld({ transport: 'connections-max = 1' });
+  const origin = listenOrigin(world.sim, ORIGIN, {});
+  const clients = ['/1', '/2', '/3', '/4'].map((target) => world.client(get(target)));
+  assert.equal(world.gauge('queued'), 3);
+  for (let served = 1; served <= 4; served++) {
+    assert.equal(origin.requests.length, served);
+    assert.equal(origin.requests[served - 1]!.target, `/${served}`);
+    origin.peers[0]!.send(okWith(`ok ${served}`));
+    world.advance(0);
+    assert.deepEqual(bodiesOf(clients[served - 1]!), [`ok ${served}`]);
+  }
+  assert.equal(world.gauge('queued'), 0);
+  assert.equal(origin.peers.length, 1);
+  world.assertQuiet();
+});
+
+test('queue: opens a connection for the next one when the used one cannot go on', async () => {
+  const world = await openWorld({ transport: 'connections-max = 1' });
+  const origin = listenOrigin(world.sim, ORIGIN, {});
+  const first = world.client(get('/1'));
+  const second = world.client(get('/2'));
+  origin.peers[0]!.send('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok');
+  world.advance(0);
+  assert.deepEqual(statusesOf(first), [200]);
+  assert.equal(origin.requests[1]!.target, '/2');
+  assert.equal(origin.requests[1]!.connection, 2);
+  origin.peers[1]!.send(okWith('ok'));
+  world.advance(0);
+  assert.deepEqual(statusesOf(second), [200]);
+  world.assertQuiet();
+});
+
+test('queue: refuses with 503 at once past its limit', async () => {
+  const world = await openWorld({ transport: 'connections-max = 1\nqueue-max = 2' });
+  const origin = listenOrigin(world.sim, ORIGIN, answering());
+  origin.close();
+  listenOrigin(world.sim, ORIGIN, {});
+  const waiting = [world.client(get()), world.client(get()), world.client(get())];
+  const refused = world.client(get());
+  assert.deepEqual(statusesOf(refused), [503]);
+  assert.equal(isOver(refused), false);
+  assert.equal(world.faultCount(Fault.queueFull), 1);
+  assert.equal(world.gauge('queued'), 2);
+  assert.equal(world.endpoints[0]!.inFlight, 3);
+  for (const client of waiting) assert.equal(client.text(), '');
+  world.assertQuiet();
+});
+
+test('queue: a client that leaves gives its place to those behind it', async () => {
+  const world = await openWorld({ transport: 'connections-max = 1\nqueue-max = 2' });
+  const origin = listenOrigin(world.sim, ORIGIN, {});
+  world.client(get('/1'));
+  const gone = world.client(get('/2'));
+  const last = world.client(get('/3'));
+  gone.reset();
+  world.advance(0);
+  assert.equal(world.gauge('queued'), 1);
+  origin.peers[0]!.send(okWith('1'));
+  world.advance(0);
+  assert.equal(origin.requests[1]!.target, '/3');
+  origin.peers[0]!.send(okWith('3'));
+  world.advance(0);
+  assert.deepEqual(bodiesOf(last), ['3']);
+  world.assertQuiet();
+});
+
+test('body limit: a chunked body past it is refused, one at it passes', async () => {
+  const world = await openWorld({ limits: 'body-size = "10B"' });
+  listenOrigin(world.sim, ORIGIN, answering());
+  const head = 'POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n';
+  const good = world.client(`${head}a\r\n0123456789\r\n0\r\n\r\n`);
+  assert.deepEqual(statusesOf(good), [200]);
+  const bad = world.client(`${head}a\r\n0123456789\r\n1\r\n!\r\n0\r\n\r\n`);
+  assert.deepEqual(statusesOf(bad), [413]);
+  world.assertQuiet();
+});
+
+test('interim limit: one response too many is a bad response', async () => {
+  for (const [count, status] of [
+    [2, 200],
+    [3, 502],
+  ] as const) {
+    const world = await openWorld({ limits: 'interim-responses = 2' });
+    const interim = 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(count);
+    listenOrigin(world.sim, ORIGIN, {
+      onRequest: (_request, peer) => peer.send(interim + okWith('ok')),
+    });
+    const client = world.client(get());
+    assert.deepEqual(statusesOf(client), [status]);
+    world.assertQuiet();
+  }
+});
+
+test('memory limit: fails exchanges with 503 and recovers', async () => {
+  const world = await openWorld({}, { memoryMax: 1_048_576 });
+  listenOrigin(world.sim, ORIGIN, answering());
+  const held = [];
+  for (
+    let chunk = world.sim.chunks.acquire(64);
+    chunk !== null;
+    chunk = world.sim.chunks.acquire(64)
+  )
+    held.push(chunk);
+  const refused = world.client(get());
+  assert.deepEqual(statusesOf(refused), [], 'there is no memory even to say so');
+  assert.equal(world.faultCount(Fault.memoryLimit), 1);
+  assert.equal(isOver(refused), true);
+  for (const chunk of held) world.sim.chunks.release(chunk);
+  const client = world.client(get());
+  assert.deepEqual(statusesOf(client), [200]);
+  world.assertQuiet();
+});
