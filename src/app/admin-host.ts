@@ -67,7 +67,7 @@ function controlCells(options: AdminHostOptions): number[] {
   cells[ControlCell.openFiles] = openFiles();
   cells[ControlCell.workers] = options.pool.states.filter((w) => w.state === 'listening').length;
   cells[ControlCell.workerRestarts] = options.pool.restarts;
-  cells[ControlCell.reloadsApplied] = options.restarts;
+  cells[ControlCell.processRestarts] = options.restarts;
   cells[ControlCell.accessLogWriteDropped] = options.accessLog?.droppedLines ?? 0;
   cells[ControlCell.isReady] = options.readiness() === 'ready' ? 1 : 0;
   return cells;

@@ -100,11 +100,13 @@ export class Supervisor {
     this.stopSignalMs = nowMs;
     if (isEcho) return;
     this.stopSignals++;
+    // First ours, so that the workers' are the last ones: a socket nobody accepts from would
+    // queue connections only to reset them.
+    this.sockets?.close();
+    this.sockets = null;
     if (this.child === null) this.exit(0); // Between two processes.
     else if (this.stopSignals === 1) this.order({ type: 'drain' });
     else this.abort(this.child);
-    this.sockets?.close(); // Else the kernel would queue connections nobody will accept.
-    this.sockets = null;
   }
 
   private abort(child: ChildProcess): void {

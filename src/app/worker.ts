@@ -102,6 +102,7 @@ function sample(): void {
   cells[WorkerCell.heapUsedBytes] = heap.used_heap_size;
   cells[WorkerCell.heapAllocatedBytes] = heap.total_allocated_bytes ?? 0;
   cells[WorkerCell.eventLoopLagMs] = delay.max / 1e6;
+  cells[WorkerCell.timers] = backend.timerCount;
   cells[WorkerCell.chunkBytes] = backend.chunks.memorySize;
   delay.reset();
   accessLog?.flush();

@@ -26,12 +26,10 @@ export const Fault = {
   requestTrailersTooLarge: 16,
   requestHeadTimeout: 17,
   requestBodyTimeout: 18,
-  requestUpgradeInvalid: 19,
   // The client went away.
   clientClosed: 20,
   clientReset: 21,
   clientWriteTimeout: 22,
-  clientIdleTimeout: 23,
   requestMethodNotAllowed: 24, // Of the first group; numbers are never reused.
   // No route, no endpoint, or a limit of ours.
   routeNotFound: 30,
@@ -42,9 +40,7 @@ export const Fault = {
   queueTimeout: 35,
   memoryLimit: 36,
   loopDetected: 37,
-  draining: 38,
   requestTimeout: 39,
-  middlewareRejected: 40,
   // The origin could not be reached.
   connectRefused: 50,
   connectTimeout: 51,
@@ -53,7 +49,6 @@ export const Fault = {
   // The origin failed us on an open connection.
   upstreamClosed: 60,
   upstreamReset: 61,
-  upstreamWriteFailed: 62,
   responseMalformed: 63,
   responseFramingInvalid: 64,
   responseHeadTooLarge: 65,
@@ -235,13 +230,6 @@ export const FAULTS: { readonly [F in Fault]: FaultInfo } = {
     'never',
     'The request body stopped arriving.',
   ),
-  [Fault.requestUpgradeInvalid]: row(
-    'request_upgrade_invalid',
-    'client',
-    400,
-    'never',
-    'The upgrade request is not valid.',
-  ),
   [Fault.clientClosed]: row(
     'client_closed',
     'client',
@@ -262,13 +250,6 @@ export const FAULTS: { readonly [F in Fault]: FaultInfo } = {
     499,
     'never',
     'The client stopped reading the response.',
-  ),
-  [Fault.clientIdleTimeout]: row(
-    'client_idle_timeout',
-    'client',
-    0,
-    'never',
-    'The connection was idle for too long.',
   ),
   [Fault.requestMethodNotAllowed]: row(
     'request_method_not_allowed',
@@ -333,20 +314,12 @@ export const FAULTS: { readonly [F in Fault]: FaultInfo } = {
     'never',
     'The request has passed through this proxy too often.',
   ),
-  [Fault.draining]: row('draining', 'proxy', 503, 'never', 'The proxy is shutting down.'),
   [Fault.requestTimeout]: row(
     'request_timeout',
     'proxy',
     504,
     'never',
     'The exchange took longer than its total timeout.',
-  ),
-  [Fault.middlewareRejected]: row(
-    'middleware_rejected',
-    'proxy',
-    403,
-    'never',
-    'A middleware refused the request.',
   ),
   [Fault.connectRefused]: row(
     'connect_refused',
@@ -389,13 +362,6 @@ export const FAULTS: { readonly [F in Fault]: FaultInfo } = {
     502,
     'reused',
     'The endpoint reset the connection before it answered.',
-  ),
-  [Fault.upstreamWriteFailed]: row(
-    'upstream_write_failed',
-    'upstream',
-    502,
-    'reused',
-    'The request could not be written to the endpoint.',
   ),
   [Fault.responseMalformed]: row(
     'response_malformed',

@@ -123,14 +123,12 @@ export const ControlCell = {
   openFiles: 3,
   workers: 4,
   workerRestarts: 5,
-  reloadsApplied: 6,
-  reloadsRejected: 7,
-  logDropped: 8,
-  accessLogWriteDropped: 9,
-  isReady: 10,
+  processRestarts: 6,
+  accessLogWriteDropped: 7,
+  isReady: 8,
 } as const;
 /** Size of the control plane's array. */
-export const CONTROL_CELLS = 11;
+export const CONTROL_CELLS = 9;
 
 const LISTENER_CELLS = 8;
 const ROUTE_CELLS = roundUp(RouteCell.durationUs + HISTOGRAM_CELLS);

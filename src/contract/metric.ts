@@ -256,19 +256,15 @@ export const METRICS: readonly MetricDefinition[] = [
     'access_log_write_dropped_total',
     'Access log records dropped because the file could not be written or not fast enough.',
   ),
-  counter('control', ControlCell.logDropped)(
-    'log_dropped_total',
-    'Lines of the process log dropped because it could not be written fast enough.',
-  ),
   gauge('control', ControlCell.workers)('workers', 'Workers that serve now.'),
   counter('control', ControlCell.workerRestarts)(
     'worker_restarts_total',
     'Workers replaced after a failure.',
   ),
-  counter('control', ControlCell.reloadsApplied, {
-    labels: ['result'],
-    values: ['applied', 'rejected'],
-  })('reloads_total', 'Configuration reloads by result.'),
+  counter('control', ControlCell.processRestarts)(
+    'process_restarts_total',
+    'Starts of the proxy process after one that died.',
+  ),
   gauge('control', ControlCell.isReady)('ready', '1 while the proxy takes traffic, else 0.'),
   gauge('control', ControlCell.startTimeMs, { scale: 1e-3 })(
     'process_start_time_seconds',

@@ -5,113 +5,98 @@ import test from 'node:test';
 
 import { routeBase, RouteCell, ROUTE_NONE_INDEX } from '../../src/contract/metric-layout.ts';
 import type { SimPeer } from '../../src/data/io/sim/sim-peer.ts';
-import { get, isOver, request, statusesOf, SWITCHING, UPGRADE } from './requests.ts';
+import { bodiesOf, get, request, statusesOf, SWITCHING, UPGRADE } from './requests.ts';
 import { answering, listenOrigin, okWith } from './scripted-origin.ts';
+import type { ScriptedOrigin } from './scripted-origin.ts';
 import { openWorld, ORIGIN, type World } from './world.ts';
 
-const BODY = 'x'.repeat(300_000);
+/** One read and nearly a window; two of them leave bytes in the proxy's queue. */
+const BODY = 'x'.repeat(60_000);
 const CHUNKED =
   'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n' +
   `${BODY.length.toString(16)}\r\n${BODY}\r\n0\r\n\r\n`;
+/** Longer than an IO backend waits for queued bytes after `close`. */
+const PAUSE_MS = 7_000;
 
-/** A network that takes less from a writer than one piece of an answer. */
-function openSlowWorld(): Promise<World> {
-  return openWorld({ limits: 'write-progress-timeout = "30s"' }, { windowSize: 20_000 });
+interface Stalled {
+  readonly world: World;
+  readonly client: SimPeer;
+  readonly origin: ScriptedOrigin;
 }
 
-/** A client that sends `bytes` and takes a piece of the answer whenever it is resumed. */
-function slowClient(world: World, bytes: string): SimPeer {
-  const client = world.client('', { onBytes: (peer) => peer.pause() });
+/** A client that takes nothing yet: a first answer fills its window, so `last`'s must queue. */
+async function stalledBehind(last: string, answer: string): Promise<Stalled> {
+  const world = await openWorld({ limits: 'write-progress-timeout = "30s"' });
+  const origin = listenOrigin(world.sim, ORIGIN, {
+    onHead: (request, peer) => peer.send(request.target === '/first' ? okWith(BODY) : answer),
+  });
+  const client = world.client();
   client.pause();
-  client.send(bytes);
+  client.send(get('/first') + last);
+  world.advance(PAUSE_MS);
+  return { world, client, origin };
+}
+
+function readAll({ world, client }: Stalled): string {
+  client.resume();
   world.advance(0);
-  return client;
-}
-
-/** Lets the client take a piece every 7 s, until the other side ends. */
-function readSlowly(world: World, client: SimPeer): void {
-  for (let i = 0; i < 1_000 && !isOver(client); i++) {
-    client.resume();
-    world.advance(7_000);
-  }
-}
-
-async function slowAnswer(toOrigin: string, answer: string): Promise<SimPeer> {
-  const world = await openSlowWorld();
-  listenOrigin(world.sim, ORIGIN, { onRequest: (_request, peer) => peer.send(answer) });
-  const client = slowClient(world, toOrigin);
-  world.advance(6_000);
-  readSlowly(world, client);
   world.assertSound();
-  return client;
+  return client.text();
 }
 
 test('closing: a slow client gets all of an answer behind which the connection closes', async () => {
-  const closing = get('/', 'Connection: close\r\n');
-  const client = await slowAnswer(closing, okWith(BODY));
-  assert.equal(client.text().length - client.text().indexOf('\r\n\r\n') - 4, BODY.length);
-  assert.equal(client.hasEnded, true);
+  const stalled = await stalledBehind(get('/', 'Connection: close\r\n'), okWith(BODY));
+  readAll(stalled);
+  assert.deepEqual(bodiesOf(stalled.client), [BODY, BODY]);
+  assert.equal(stalled.client.hasEnded, true);
+  stalled.world.assertQuiet();
 });
 
 test('closing: a slow HTTP/1.0 client gets all of an answer that only the end delimits', async () => {
-  const client = await slowAnswer('GET / HTTP/1.0\r\n\r\n', CHUNKED);
-  assert.equal(client.text().length - client.text().indexOf('\r\n\r\n') - 4, BODY.length);
-  assert.equal(client.hasEnded, true);
+  const stalled = await stalledBehind('GET / HTTP/1.0\r\n\r\n', CHUNKED);
+  assert.ok(readAll(stalled).endsWith(`\r\n\r\n${BODY}`));
+  assert.equal(stalled.client.hasEnded, true);
+  stalled.world.assertQuiet();
 });
 
 test('closing: a slow client gets all of an early answer, though its upload goes on', async () => {
-  const world = await openSlowWorld();
-  listenOrigin(world.sim, ORIGIN, { onHead: (_request, peer) => peer.send(okWith(BODY)) });
-  const head = request('POST', '/', 'Content-Length: 900000\r\n');
-  const client = slowClient(world, `${head}abc`);
-  world.advance(6_000);
-  readSlowly(world, client);
-  assert.equal(client.text().length - client.text().indexOf('\r\n\r\n') - 4, BODY.length);
-  world.assertSound();
+  const upload = request('POST', '/', 'Content-Length: 900000\r\n') + 'abc';
+  const stalled = await stalledBehind(upload, okWith(BODY));
+  stalled.client.send('more that nobody wants');
+  readAll(stalled);
+  assert.deepEqual(bodiesOf(stalled.client), [BODY, BODY]);
+  stalled.world.assertQuiet();
 });
 
 test('closing: a client that takes no byte of the last answer is reset at its time', async () => {
-  const world = await openSlowWorld();
-  listenOrigin(world.sim, ORIGIN, {
-    onRequest: (_request, peer) => peer.send(CHUNKED),
-  });
-  const client = slowClient(world, 'GET / HTTP/1.0\r\n\r\n');
-  world.advance(29_000);
-  assert.equal(client.isClosed, false);
-  world.advance(2_000);
-  assert.equal(client.isClosed, true, 'a reset, which no reader takes for the end of the body');
+  const { world, client } = await stalledBehind('GET / HTTP/1.0\r\n\r\n', CHUNKED);
+  world.advance(22_900);
+  assert.equal(world.data.connectionCount, 1);
+  world.advance(200);
+  assert.equal(world.data.connectionCount, 0);
+  assert.equal(client.hasEnded, false, 'nobody takes a reset for the end of the body');
   world.assertQuiet();
 });
 
 test('closing: a draining proxy lets a slow client take the answer that is queued', async () => {
-  const world = await openSlowWorld();
-  listenOrigin(world.sim, ORIGIN, { onRequest: (_request, peer) => peer.send(okWith(BODY)) });
-  const client = slowClient(world, get());
-  world.advance(1_000);
-  world.data.drain(() => {});
-  world.advance(6_000);
-  readSlowly(world, client);
-  assert.equal(client.text().length - client.text().indexOf('\r\n\r\n') - 4, BODY.length);
-  world.assertQuiet();
+  const stalled = await stalledBehind(get(), okWith(BODY));
+  let isDrained = false;
+  stalled.world.data.drain(() => (isDrained = true));
+  stalled.world.advance(PAUSE_MS);
+  assert.equal(isDrained, false);
+  readAll(stalled);
+  assert.deepEqual(bodiesOf(stalled.client), [BODY, BODY]);
+  stalled.world.assertQuiet();
+  assert.equal(isDrained, true);
 });
 
 test('closing: the last bytes of a tunnel reach a slow client', async () => {
-  const world = await openSlowWorld();
-  const origin = listenOrigin(world.sim, ORIGIN, {
-    onRequest: (_request, peer) => peer.send(SWITCHING),
-  });
-  const client = slowClient(world, UPGRADE);
-  client.resume();
-  world.advance(0);
-  const before = client.receivedSize;
-  client.end();
-  const peer = origin.peers[0]!;
-  peer.send(BODY);
-  peer.end();
-  world.advance(6_000);
-  readSlowly(world, client);
-  assert.equal(client.receivedSize - before, BODY.length);
-  world.assertSound();
+  const stalled = await stalledBehind(UPGRADE, SWITCHING + BODY);
+  stalled.client.end();
+  stalled.origin.peers[0]!.end();
+  stalled.world.advance(PAUSE_MS);
+  assert.ok(readAll(stalled).endsWith(`\r\n\r\n${BODY}`));
+  stalled.world.assertQuiet();
 });
 
 test('drain: a request whose head was arriving is answered, then the connection closes', async () => {

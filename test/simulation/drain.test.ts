@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { bodiesOf, get, isOver, post, responsesOf, statusesOf, SWITCHING, UPGRADE } from './requests.ts';
+import {
+  bodiesOf,
+  get,
+  isOver,
+  post,
+  responsesOf,
+  statusesOf,
+  SWITCHING,
+  UPGRADE,
+} from './requests.ts';
 import { answering, listenOrigin, okWith } from './scripted-origin.ts';
 import type { World } from './world.ts';
 import { openWorld, ORIGIN } from './world.ts';

@@ -190,3 +190,33 @@ test('publish: those who wait for an endpoint that is gone are served all the sa
   assert.equal(origin.peers[1]!.hasEnded, true, 'nothing of a gone endpoint is kept');
   world.assertQuiet();
 });
+
+test('publish: a changed connection limit holds for those who wait already', async () => {
+  const indexes = new MetricIndexes();
+  const of = (max: number, generation: number): ReturnType<typeof compileToml> =>
+    compileToml(appToml({ transport: `connections-max = ${max}` }), generation, indexes);
+  const world = new World(await of(2, 1), STILL);
+  const origin = listenOrigin(world.sim, ORIGIN, {});
+  const clients = [1, 2, 3, 4, 5].map((number) => world.client(get(`/${number}`)));
+  assert.equal(world.gauge('connections'), 2);
+  world.data.publish(await of(3, 2));
+  world.advance(0);
+  assert.equal(world.gauge('connections'), 3, 'raised: the next one is served');
+  assert.equal(world.gauge('queued'), 2);
+  world.data.publish(await of(1, 3));
+  const closing = 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok';
+  origin.peers[0]!.send(closing);
+  world.sim.advanceMs(0);
+  assert.equal(world.gauge('connections'), 2, 'lowered: what ends is not replaced');
+  origin.peers[1]!.send(okWith('ok'));
+  world.sim.advanceMs(0);
+  assert.equal(origin.requests[3]!.target, '/4', 'but what is free serves');
+  origin.peers[2]!.send(closing);
+  origin.peers[1]!.send(okWith('ok'));
+  world.sim.advanceMs(0);
+  assert.equal(world.gauge('connections'), 1);
+  origin.peers[1]!.send(okWith('ok'));
+  world.sim.advanceMs(0);
+  for (const client of clients) assert.deepEqual(bodiesOf(client), ['ok']);
+  world.assertQuiet();
+});

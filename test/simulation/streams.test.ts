@@ -51,6 +51,21 @@ test('pipelining: the second request waits, unread, until the first is answered'
   world.assertQuiet();
 });
 
+test('pipelining: heads that are cut anywhere by the ends of chunks are read all the same', async () => {
+  for (const sharedChance of [0, 1]) {
+    const world = await openWorld({}, { sharedChance });
+    const origin = listenOrigin(world.sim, ORIGIN, {
+      onRequest: ({ target }, peer) => peer.send(okWith(target)),
+    });
+    const targets = Array.from({ length: 4_000 }, (_, index) => `/${'p'.repeat(index % 97)}`);
+    const client = world.client(targets.map((target) => get(target)).join(''));
+    world.advance(100);
+    assert.deepEqual(bodiesOf(client), targets);
+    assert.deepEqual(origin.violations, []);
+    world.assertQuiet();
+  }
+});
+
 test('pipelining: nothing behind a request of doubtful framing is looked at', async () => {
   const world = await openWorld();
   const origin = listenOrigin(world.sim, ORIGIN, answering());

@@ -142,9 +142,11 @@ export class World {
   /** Runs what is due in the next `ms`, checking the pools' invariants after every event. */
   advance(ms: number): void {
     const endMs = this.sim.nowMs() + ms;
-    let isEnd = false;
-    this.sim.world.at(endMs, () => (isEnd = true));
-    while (!isEnd && this.sim.world.step()) this.checkInvariants();
+    const mark = { isPassed: false };
+    this.sim.world.at(endMs, () => {
+      mark.isPassed = true;
+    });
+    while (!mark.isPassed && this.sim.world.step()) this.checkInvariants();
     this.sim.advanceMs(0);
     this.checkInvariants();
   }

@@ -127,11 +127,10 @@ test('prometheus: a histogram is cumulative, in seconds, and ends with its count
 test('prometheus: figures of the control plane', () => {
   const from = source(1);
   const control = new Float64Array(CONTROL_CELLS);
-  control[ControlCell.reloadsRejected] = 2;
+  control[ControlCell.processRestarts] = 2;
   control[ControlCell.cpuUs] = 1_500_000;
   const series = parse(renderMetrics({ ...from, control }, 'text'));
-  assert.equal(series.get('proxy_now_reloads_total{result="applied"}'), '0');
-  assert.equal(series.get('proxy_now_reloads_total{result="rejected"}'), '2');
+  assert.equal(series.get('proxy_now_process_restarts_total'), '2');
   assert.equal(series.get('proxy_now_process_cpu_seconds_total'), '1.5');
   assert.equal(series.get('proxy_now_build_info{version="1.2.3"}'), '1');
 });

@@ -153,6 +153,7 @@ const CASES: readonly Case[] = [
     at: [2, 25, 31],
   },
   { code: 'PN1314', text: 'listeners.b.address = "localhost:80"', at: [1, 24, 33] },
+  { code: 'PN1314', text: 'admin.address = "unix:/run/admin.sock"', at: [1, 17, 39] },
   { code: 'PN1315', text: 'services.s.sticky.cookie = "a;b"', at: [1, 28, 33] },
   { code: 'PN1401', text: 'routes.q = { service = "s" }', at: [1, 8, 9] },
   {

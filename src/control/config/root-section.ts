@@ -11,7 +11,8 @@ import { routeSchema } from './route-section.ts';
 import { boolean, choice, duration, integer, optional, size, string, text } from './schema.ts';
 import type { Schema } from './schema.ts';
 import { list, object, record, union } from './schema-compound.ts';
-import { good } from './parsed.ts';
+import type { Parsed } from './parsed.ts';
+import { bad, good } from './parsed.ts';
 
 export const limitsSchema = object('What a client or an origin may ask of the proxy.', {
   headSizeMax: size({
@@ -177,9 +178,17 @@ const adminSchema = object('Metrics, health and administration.', {
     typeText: 'listener address, or "off"',
     fallback: NO_ADDRESS,
     default: '127.0.0.1:9901',
-    parse: (value) => (value === 'off' ? good(null) : parseListenerAddress(value)),
+    parse: (value) => (value === 'off' ? good(null) : parseAdminAddress(value)),
   }),
 });
+
+/** A TCP address: the admin listener does not serve unix sockets yet. */
+function parseAdminAddress(text: string): Parsed<ListenerAddress | null> {
+  if (!text.startsWith('unix:')) return parseListenerAddress(text);
+  return bad('PN1314', 'the admin listener does not serve unix sockets yet', {
+    expected: 'an address such as `127.0.0.1:9901`, or `off`',
+  });
+}
 
 /** The kinds of named nodes, as the file names them. */
 export const NODE_KINDS = ['listeners', 'routes', 'services', 'transports', 'middlewares'] as const;

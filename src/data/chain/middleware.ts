@@ -4,7 +4,8 @@
  * A middleware is linked once per generation from its configuration and then called for every
  * exchange of the routes that name it. It works on `RequestContext` and `ResponseContext`, never
  * on connections, framing or the snapshot. Framing fields (Content-Length, Transfer-Encoding,
- * Host, Connection) cannot be set.
+ * Host, Connection) cannot be set; neither can names or values that would end a line early. Such
+ * a call does nothing.
  */
 
 /** What happens next. `respond` answers with the status and body set on the context. */
@@ -25,7 +26,12 @@ export interface RequestContext {
   /** Replaces every line of that field toward the origin. */
   setRequestHeader(name: string, value: string): void;
   removeRequestHeader(name: string): void;
-  /** Sets the answer for `Verdict.respond`. */
+  /**
+   * Sets the answer for `Verdict.respond`.
+   * @param status 200 to 599; anything else is answered with 500
+   * @param body   sent as UTF-8, at most 60,000 bytes (a longer one is answered with 500); dropped
+   *               where the status has none
+   */
   respondWith(status: number, contentType: string, body: string): void;
 }
 

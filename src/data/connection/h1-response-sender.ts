@@ -4,6 +4,7 @@
  */
 
 import { latin1Bytes } from '../../base/ascii.ts';
+import { encodeText } from '../../base/text-bytes.ts';
 import { Field } from '../codec/field.ts';
 import { chunkHeaderBefore, HeadWriter, LAST_CHUNK, writeChunkTail } from '../codec/h1/writer.ts';
 import type { ResponseHead } from '../codec/head.ts';
@@ -126,7 +127,7 @@ export class H1ResponseSender {
     // oxlint-disable-next-line max-params -- a whole response; cold.
     isHeadRequest: boolean,
   ): void {
-    const bytes = latin1Bytes(body);
+    const bytes = encodeText(body);
     const typed = body === '' ? '' : `Content-Type: ${contentType}\r\n`;
     const lines = latin1Bytes(`${typed}${extra}`);
     const chunks = this.plane.backend.chunks;
@@ -141,7 +142,8 @@ export class H1ResponseSender {
     writer.line(this.plane.dateLine());
     writer.line(lines);
     this.writeConnection();
-    writer.frameLength(bytes.length);
+    if (status === 204 || status === 304) writer.frameNone();
+    else writer.frameLength(bytes.length);
     let end = writer.finish();
     if (end > 0 && !isHeadRequest) {
       chunk.bytes.set(bytes, end);

@@ -4,17 +4,34 @@
  */
 
 import { latin1Bytes } from '../../base/ascii.ts';
+import { encodeText } from '../../base/text-bytes.ts';
 import type { RequestContext, ResponseContext } from '../chain/middleware.ts';
 import type { FieldTable } from '../codec/head.ts';
 import type { Exchange } from './exchange.ts';
 
-/** Names that only the serialiser writes. */
-const OWNED = ['content-length', 'transfer-encoding', 'connection', 'host', 'upgrade', 'trailer'];
+/** Names that only the serialiser writes, or that speak of one connection only. */
+const OWNED = [
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'host',
+  'upgrade',
+  'trailer',
+  'te',
+  'expect',
+  'keep-alive',
+  'proxy-connection',
+];
+/** What `FieldTable.isHop` says of a field that a middleware took away. */
+const TAKEN = 2;
+const TYPE_DEFAULT = 'text/plain; charset=utf-8';
+/** Longest answer of a middleware in bytes: it leaves in one chunk with its head. */
+const ANSWER_SIZE_MAX = 60_000;
 
 export class ExchangeContext implements RequestContext, ResponseContext {
   /** The answer of a middleware that says `respond`. */
   answerStatus = 403;
-  answerType = 'text/plain; charset=utf-8';
+  answerType = TYPE_DEFAULT;
   answerBody = '';
   private readonly exchange: Exchange;
 
@@ -25,7 +42,7 @@ export class ExchangeContext implements RequestContext, ResponseContext {
   /** Forgets the last answer: the next exchange belongs to another client. */
   reset(): void {
     this.answerStatus = 403;
-    this.answerType = 'text/plain; charset=utf-8';
+    this.answerType = TYPE_DEFAULT;
     this.answerBody = '';
   }
 
@@ -54,35 +71,48 @@ export class ExchangeContext implements RequestContext, ResponseContext {
   }
 
   header(name: string): string | undefined {
+    const { isResponding, extraRequestFields, extraResponseFields } = this.exchange;
+    const added = valueOf(isResponding ? extraResponseFields : extraRequestFields, name);
+    if (added !== undefined) return added;
     const fields = this.fields();
-    const index = fields.findName(latin1Bytes(name));
-    return index < 0 ? undefined : fields.valueText(index);
+    const wanted = latin1Bytes(name.toLowerCase());
+    for (let at = fields.findName(wanted); at >= 0; at = fields.findName(wanted, at + 1)) {
+      if (fields.isHop[at] !== TAKEN) return fields.valueText(at);
+    }
+    return undefined;
   }
 
   setRequestHeader(name: string, value: string): void {
     if (!isAllowed(name, value)) return;
-    dropField(this.exchange.requestHead.fields, name);
+    this.removeRequestHeader(name);
     this.exchange.extraRequestFields += `${name}: ${value}\r\n`;
   }
 
   removeRequestHeader(name: string): void {
-    dropField(this.exchange.requestHead.fields, name);
+    const exchange = this.exchange;
+    takeField(exchange.requestHead.fields, name);
+    exchange.extraRequestFields = withoutField(exchange.extraRequestFields, name);
   }
 
   setResponseHeader(name: string, value: string): void {
     if (!isAllowed(name, value)) return;
-    dropField(this.exchange.responseHead.fields, name);
+    this.removeResponseHeader(name);
     this.exchange.extraResponseFields += `${name}: ${value}\r\n`;
   }
 
   removeResponseHeader(name: string): void {
-    dropField(this.exchange.responseHead.fields, name);
+    const exchange = this.exchange;
+    takeField(exchange.responseHead.fields, name);
+    exchange.extraResponseFields = withoutField(exchange.extraResponseFields, name);
   }
 
   respondWith(status: number, contentType: string, body: string): void {
-    this.answerStatus = status;
-    this.answerType = contentType;
-    this.answerBody = body;
+    const isFinal = Number.isInteger(status) && status >= 200 && status <= 599;
+    const isSendable = isFinal && encodeText(body).length <= ANSWER_SIZE_MAX;
+    const hasBody = isSendable && status !== 204 && status !== 205 && status !== 304;
+    this.answerStatus = isSendable ? status : 500;
+    this.answerType = isFieldValue(contentType) ? contentType : TYPE_DEFAULT;
+    this.answerBody = hasBody ? body : '';
   }
 
   private fields(): FieldTable {
@@ -91,16 +121,36 @@ export class ExchangeContext implements RequestContext, ResponseContext {
   }
 }
 
-/** A token as name, no control byte in the value, and not a field the serialiser owns. */
+/** A token as name, a sendable value, and not a field the serialiser owns. */
 function isAllowed(name: string, value: string): boolean {
-  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) return false;
-  // oxlint-disable-next-line no-control-regex -- control bytes are what must not pass.
-  return !/[\x00-\x08\x0a-\x1f\x7f]/.test(value) && !OWNED.includes(name.toLowerCase());
+  const isToken = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name);
+  return isToken && isFieldValue(value) && !OWNED.includes(name.toLowerCase());
 }
 
-function dropField(fields: FieldTable, name: string): void {
+/** No control octet, and none that text beyond latin-1 would become when it is cut to octets. */
+function isFieldValue(value: string): boolean {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
+}
+
+/** Marks the fields of that name as not to be forwarded, nor shown again. */
+function takeField(fields: FieldTable, name: string): void {
   const wanted = latin1Bytes(name.toLowerCase());
   for (let at = fields.findName(wanted); at >= 0; at = fields.findName(wanted, at + 1)) {
-    fields.isHop[at] = 1;
+    fields.isHop[at] = TAKEN;
   }
+}
+
+/** `lines` without those of the field `name`. */
+function withoutField(lines: string, name: string): string {
+  if (lines === '') return lines;
+  const start = `${name.toLowerCase()}:`;
+  const kept = lines.split('\r\n').filter((line) => !line.toLowerCase().startsWith(start));
+  return kept.join('\r\n'); // The last piece is the empty one behind the last line end.
+}
+
+/** Value of the first of `lines` with that name. */
+function valueOf(lines: string, name: string): string | undefined {
+  const start = `${name.toLowerCase()}:`;
+  const line = lines.split('\r\n').find((text) => text.toLowerCase().startsWith(start));
+  return line?.slice(start.length).trim();
 }

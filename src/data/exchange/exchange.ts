@@ -12,7 +12,7 @@
  */
 
 import { Fault, FAULTS } from '../../contract/fault.ts';
-import { EndpointCell, WorkerCell } from '../../contract/metric-layout.ts';
+import { EndpointCell, ServiceCell, WorkerCell } from '../../contract/metric-layout.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
 import { Verdict } from '../chain/middleware.ts';
 import { chunkHeaderBefore, writeChunkTail, LAST_CHUNK } from '../codec/h1/writer.ts';
@@ -214,6 +214,7 @@ export class Exchange implements AttemptEvents {
     this.requestId = this.plane.nextRequestId();
     const isJson = this.linked!.observe.jsonErrors;
     const body = errorBody(fault, this.requestId, isJson);
+    if (!this.isHeadRequest) this.responseBytes = body.length;
     stream.sendOwn(
       status,
       isJson ? JSON_TYPE : TEXT_TYPE,
@@ -313,6 +314,7 @@ export class Exchange implements AttemptEvents {
   /** Answers without an origin. */
   private respond(status: number, contentType: string, body: string): void {
     this.statusCode = status;
+    if (!this.isHeadRequest) this.responseBytes = body.length;
     this.stream!.sendOwn(status, contentType, body, this.extraResponseFields, false);
     this.complete();
   }
@@ -327,6 +329,7 @@ export class Exchange implements AttemptEvents {
     }
     const isRepeat = this.attemptCount > 0;
     this.attemptCount++;
+    if (!isRepeat) this.plane.cells[service.metricBase + ServiceCell.exchangesInProgress]!++;
     if (!this.written.prepare(endpoint, service.passHost)) {
       this.fail(Fault.memoryLimit);
       return;
@@ -460,6 +463,9 @@ export class Exchange implements AttemptEvents {
     this.totalTimer?.clear();
     recordEnd(this);
     this.plane.cells[WorkerCell.exchangesInProgress]!--;
+    if (this.attemptCount > 0) {
+      this.plane.cells[this.route!.service.metricBase + ServiceCell.exchangesInProgress]!--;
+    }
     this.reset();
     this.plane.recycle(this);
   }

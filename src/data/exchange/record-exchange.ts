@@ -5,7 +5,12 @@
 
 import { latin1Bytes } from '../../base/ascii.ts';
 import { Fault, FAULTS } from '../../contract/fault.ts';
-import { RouteCell, ROUTE_NONE_INDEX, WorkerCell } from '../../contract/metric-layout.ts';
+import {
+  RouteCell,
+  ROUTE_NONE_INDEX,
+  ServiceCell,
+  WorkerCell,
+} from '../../contract/metric-layout.ts';
 import { routeBase, statusClass } from '../../contract/metric-layout.ts';
 import { Field } from '../codec/field.ts';
 import type { AccessRecord, ByteRange } from '../record/access-record.ts';
@@ -55,10 +60,20 @@ export function recordEnd(exchange: Exchange): void {
   cells[base + RouteCell.receivedBytes]! += exchange.requestBytes + headSize;
   cells[base + RouteCell.sentBytes]! += exchange.stream!.sentBytes;
   observe(cells, base + RouteCell.durationUs, durationUs);
-  if (exchange.fault !== Fault.none) cells[WorkerCell.faults + exchange.fault]!++;
+  if (exchange.fault !== Fault.none) countFault(exchange, cells);
   if (plane.accessLog === null) return;
   fillRecord(exchange, plane.accessLog.record, durationUs);
   plane.accessLog.encode();
+}
+
+function countFault(exchange: Exchange, cells: Float64Array): void {
+  const fault = exchange.fault;
+  cells[WorkerCell.faults + fault]!++;
+  const isUnavailable =
+    fault === Fault.noEndpoint || fault === Fault.queueFull || fault === Fault.queueTimeout;
+  if (isUnavailable && exchange.route !== null) {
+    cells[exchange.route.service.metricBase + ServiceCell.unavailable]!++;
+  }
 }
 
 function fillRecord(exchange: Exchange, record: AccessRecord, durationUs: number): void {
@@ -81,7 +96,7 @@ function fillRecord(exchange: Exchange, record: AccessRecord, durationUs: number
   }
   if (exchange.endpoint !== null) record.endpoint = exchange.endpoint.spec.key;
   if (exchange.fault !== Fault.none) record.fault = FAULTS[exchange.fault].label;
-  record.host.set(view.hostBytes, 0, view.authorityEnd);
+  record.host.set(view.hostBytes, 0, view.hostEnd);
   record.path.set(view.pathBytes, view.pathStart, view.pathEnd);
   if (exchange.requestId !== '') {
     const id = latin1Bytes(exchange.requestId);

@@ -37,7 +37,8 @@ export class HeldBytes {
    */
   append(chunk: Chunk, start: number, end: number): boolean {
     const isGrown = this.end + end - start <= this.capacity || this.grow(end - start);
-    const size = isGrown ? end - start : Math.min(end - start, this.capacity - this.end);
+    const room = Math.max(this.capacity - this.end, 0);
+    const size = isGrown ? end - start : Math.min(end - start, room);
     this.chunk!.bytes.set(chunk.bytes.subarray(start, start + size), this.end);
     this.end += size;
     return size === end - start;
@@ -60,11 +61,12 @@ export class HeldBytes {
     return this.chunk!.bytes.length - CHUNK_TAILROOM;
   }
 
+  /** Moves what is held to the start of another chunk. @returns whether `size` more then fit */
   private grow(size: number): boolean {
     const chunks = this.backend.chunks;
     const used = this.end - this.start;
     const wanted = Math.min(Math.max(2 * used, used + size), chunks.sizeMax);
-    if (CHUNK_HEADROOM + wanted <= this.end) return false; // No chunk is larger than this one.
+    if (wanted <= this.capacity - this.start) return false; // No chunk has more room than this one.
     const larger = chunks.acquire(wanted);
     if (larger === null) return false;
     larger.bytes.set(this.chunk!.bytes.subarray(this.start, this.end), CHUNK_HEADROOM);

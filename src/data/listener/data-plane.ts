@@ -3,7 +3,7 @@
  * drains. The only door from the worker's entry into the data rooms.
  */
 
-import { WorkerCell } from '../../contract/metric-layout.ts';
+import { ServiceCell, WorkerCell } from '../../contract/metric-layout.ts';
 import type { ListenerSpec, Snapshot } from '../../contract/snapshot.ts';
 import { Plane } from '../exchange/plane.ts';
 import type { IoBackend } from '../io/backend.ts';
@@ -117,6 +117,9 @@ export class DataPlane {
     cells[WorkerCell.rules] = linked.router.ruleCount;
     cells[WorkerCell.routes] = linked.routes.length;
     cells[WorkerCell.generation] = linked.generation;
+    for (const { service } of linked.routes) {
+      cells[service.metricBase + ServiceCell.endpointsAvailable] = service.endpoints.length;
+    }
   }
 
   private checkDrained(): void {

@@ -1,7 +1,8 @@
 /**
  * Endpoint pool: the connections of one worker to one endpoint, lent to attempts.
  *
- * P1  idle + leased + connecting <= transport.connectionsMax.
+ * P1  idle + leased + connecting <= transport.connectionsMax; when that is lowered, the surplus
+ *     leaves as leases end.
  * P2  a connection is in exactly one of: connecting, idle, leased, closed.
  * P3  a connection with unread bytes never becomes idle (response smuggling).
  * P4  an attempt waits in the queue at most once, and at most `queueMax` attempts wait.
@@ -14,6 +15,7 @@ import { EndpointCell, WorkerCell } from '../../contract/metric-layout.ts';
 import type { EndpointSpec, LimitsSpec, TransportSpec } from '../../contract/snapshot.ts';
 import type { H1Limits } from '../codec/head.ts';
 import type { Chunk, ConnectTarget, IoBackend } from '../io/backend.ts';
+import { observe } from '../record/observe.ts';
 import type { AttemptEvents } from './attempt-events.ts';
 import { EndpointAddresses } from './endpoint-addresses.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
@@ -70,6 +72,7 @@ export class EndpointPool {
     this.responseLimits = responseLimits(limits);
     this.interimResponsesMax = limits.interimResponsesMax;
     this.addresses.resolveIntervalMs = transport.resolveIntervalMs;
+    this.openForWaiters();
   }
 
   get idleCount(): number {
@@ -138,6 +141,9 @@ export class EndpointPool {
   /** Called by a connection that is established; `attempt` is null when it was abandoned. */
   onOpened(connection: UpstreamConnection, attempt: AttemptEvents | null): void {
     this.connecting.delete(connection);
+    this.cells[this.metricBase + EndpointCell.connectionsOpened]!++;
+    const tookMs = this.backend.nowMs() - connection.startedMs;
+    observe(this.cells, this.metricBase + EndpointCell.connectUs, tookMs * 1_000);
     if (attempt === null) {
       this.release(connection);
       return;
@@ -158,8 +164,7 @@ export class EndpointPool {
       if (index >= 0) this.idle.splice(index, 1);
       this.cells[this.metricBase + EndpointCell.idleConnections] = this.idle.length;
     }
-    const next = this.nextWaiter();
-    if (next !== null) this.open(next);
+    this.openForWaiters();
   }
 
   /**
@@ -181,7 +186,6 @@ export class EndpointPool {
   private open(attempt: AttemptEvents): void {
     this.openCount++;
     this.cells[this.metricBase + EndpointCell.connections] = this.openCount;
-    this.cells[this.metricBase + EndpointCell.connectionsOpened]!++;
     const connection = new UpstreamConnection(this);
     this.connecting.add(connection);
     connection.prepare(attempt);
@@ -193,13 +197,23 @@ export class EndpointPool {
   }
 
   private park(connection: UpstreamConnection): void {
-    if (this.isClosed || this.idle.length >= this.transport.idleConnectionsMax) {
+    const { connectionsMax, idleConnectionsMax } = this.transport;
+    const isSurplus = this.openCount > connectionsMax || this.idle.length >= idleConnectionsMax;
+    if (this.isClosed || isSurplus) {
       connection.close();
       return;
     }
     connection.idle();
     this.idle.push(connection);
     this.cells[this.metricBase + EndpointCell.idleConnections] = this.idle.length;
+  }
+
+  private openForWaiters(): void {
+    while (this.openCount < this.transport.connectionsMax) {
+      const next = this.nextWaiter();
+      if (next === null) return;
+      this.open(next);
+    }
   }
 
   private nextWaiter(): AttemptEvents | null {

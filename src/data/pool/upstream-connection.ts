@@ -25,7 +25,9 @@ type State = (typeof State)[keyof typeof State];
 export class UpstreamConnection implements ConnectionEvents {
   /** Requests served before the current one: 0 on a fresh connection. */
   useCount = 0;
-  /** Moved by the pool's idle stack; -1 when not idle. */
+  /** When connecting began, monotonic. */
+  readonly startedMs: number;
+  /** True while it is in the pool's idle stack; the pool's to set. */
   isIdle = false;
   private connection: Connection | null = null;
   private state: State = State.connecting;
@@ -44,6 +46,7 @@ export class UpstreamConnection implements ConnectionEvents {
   constructor(pool: EndpointPool) {
     this.pool = pool;
     this.clock = new UpstreamClock(pool.backend, (due) => this.onOverdue(due));
+    this.startedMs = pool.backend.nowMs();
     this.out = new Outgoing(pool.backend.chunks);
     this.held = new HeldBytes(pool.backend);
   }

@@ -17,6 +17,8 @@ export class WaitQueue {
   private readonly timer: Timer;
   private readonly waiters: Waiter[] = [];
   private readonly onExpired: () => void;
+  /** When the timer fires; only while it is set. */
+  private timerAtMs = 0;
 
   /** @param onExpired called after attempts have left because their time was over */
   constructor(backend: IoBackend, onExpired: () => void) {
@@ -31,8 +33,11 @@ export class WaitQueue {
 
   /** Adds at the end. Past `timeoutMs` the attempt gets `onLeaseFault(queueTimeout)`. */
   add(attempt: AttemptEvents, timeoutMs: number): void {
-    this.waiters.push({ attempt, deadlineMs: this.backend.nowMs() + timeoutMs });
-    if (!this.timer.isSet) this.timer.set(timeoutMs);
+    const deadlineMs = this.backend.nowMs() + timeoutMs;
+    this.waiters.push({ attempt, deadlineMs });
+    if (this.timer.isSet && deadlineMs >= this.timerAtMs) return;
+    this.timerAtMs = deadlineMs;
+    this.timer.set(timeoutMs);
   }
 
   /** Takes the one that has waited longest; null when nobody waits. */
@@ -49,13 +54,18 @@ export class WaitQueue {
     return true;
   }
 
+  /** Mostly the first ones; a new generation may have brought a shorter timeout. */
   private expire(): void {
     const nowMs = this.backend.nowMs();
-    while (this.waiters.length > 0 && this.waiters[0]!.deadlineMs <= nowMs) {
-      this.waiters.shift()!.attempt.onLeaseFault(Fault.queueTimeout);
+    for (const waiter of this.waiters.filter(({ deadlineMs }) => deadlineMs <= nowMs)) {
+      const index = this.waiters.indexOf(waiter);
+      if (index < 0) continue; // It has left meanwhile.
+      this.waiters.splice(index, 1);
+      waiter.attempt.onLeaseFault(Fault.queueTimeout);
     }
-    const first = this.waiters[0];
-    if (first !== undefined) this.timer.set(Math.max(first.deadlineMs - nowMs, 1));
     this.onExpired();
+    if (this.waiters.length === 0) return;
+    this.timerAtMs = Math.min(...this.waiters.map(({ deadlineMs }) => deadlineMs));
+    this.timer.set(Math.max(this.timerAtMs - nowMs, 1));
   }
 }

@@ -159,6 +159,11 @@ export class NodeBackend implements IoBackend {
     return copy;
   }
 
+  /** Timers that are armed now. */
+  get timerCount(): number {
+    return this.#wheel.linkedCount;
+  }
+
   /** Stops the backend's own timers. Connections and listening sockets are their owners'. */
   close(): void {
     this.#resolver.close();
