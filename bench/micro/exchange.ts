@@ -31,7 +31,8 @@ interface Row {
 const LOAD_TOOL =
   'GET /api/items?id=42 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nConnection: keep-alive\r\n' +
   'User-Agent: load/1.0\r\nAccept: */*\r\n\r\n';
-const UPLOAD = `POST /upload HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1024\r\n\r\n${'u'.repeat(1_024)}`;
+const UPLOAD =
+  'POST /upload HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1024\r\n\r\n' + 'u'.repeat(1_024);
 const SMALL =
   'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 64\r\n' +
   `Date: Thu, 01 Jan 2026 00:00:00 GMT\r\nConnection: keep-alive\r\n\r\n${'.'.repeat(63)}\n`;

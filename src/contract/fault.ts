@@ -76,10 +76,10 @@ export type FaultOrigin = 'client' | 'proxy' | 'upstream';
 /**
  * When another attempt is allowed:
  * `never`; `unsent` when no byte of the request reached an origin;
- * `reused` when a reused connection closed before any response byte and the request may be
- * repeated (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+ * `unanswered` when the origin closed before any response byte and the request asks for nothing
+ * to change (RFC 9110 §9.2.1), so that sending it again has no effect of its own.
  */
-export type FaultRetry = 'never' | 'unsent' | 'reused';
+export type FaultRetry = 'never' | 'unsent' | 'unanswered';
 
 export interface FaultInfo {
   /** Metric label and the `fault` field of logs and JSON error bodies. Stable. */
@@ -353,14 +353,14 @@ export const FAULTS: { readonly [F in Fault]: FaultInfo } = {
     'upstream_closed',
     'upstream',
     502,
-    'reused',
+    'unanswered',
     'The endpoint closed the connection before it answered.',
   ),
   [Fault.upstreamReset]: row(
     'upstream_reset',
     'upstream',
     502,
-    'reused',
+    'unanswered',
     'The endpoint reset the connection before it answered.',
   ),
   [Fault.responseMalformed]: row(

@@ -30,7 +30,7 @@ export interface FaultReferenceRow {
 const RETRY_TEXT: { readonly [R in FaultRetry]: string } = {
   never: 'never',
   unsent: 'when nothing was sent',
-  reused: 'on a reused connection, if repeatable',
+  unanswered: 'when nothing was answered, for GET, HEAD and OPTIONS',
 };
 
 /** Every metric, in order of output. */

@@ -219,7 +219,7 @@ test('middleware: an answer before the body is read closes the connection', asyn
   world.assertQuiet();
 });
 
-test('middleware: an answer without anything set is 403, also after another had set one', async () => {
+test('middleware: an answer without anything set is 403, whatever was before', async () => {
   let count = 0;
   const { world, ask } = await openChain([
     onRequest((context) => {
@@ -293,7 +293,7 @@ test('middleware: one that throws costs its own exchange and nobody else', async
   world.assertQuiet();
 });
 
-test('middleware: one that throws on a response breaks that transfer and nothing else', async () => {
+test('middleware: one that throws on a response breaks that transfer only', async () => {
   let isBroken = true;
   const { world, ask } = await openChain([
     onResponse(() => {

@@ -6,7 +6,7 @@ import { get, isOver, post, statusesOf } from './requests.ts';
 import { answering, listenOrigin, okWith } from './scripted-origin.ts';
 import { openWorld, ORIGIN } from './world.ts';
 
-test('head timeout: closes a silent connection without an answer, not a millisecond early', async () => {
+test('head timeout: closes a silent connection without an answer', async () => {
   const world = await openWorld({ limits: 'head-timeout = "5s"' });
   const client = world.client();
   world.advance(4_999);

@@ -44,7 +44,7 @@ function readAll({ world, client }: Stalled): string {
   return client.text();
 }
 
-test('closing: a slow client gets all of an answer behind which the connection closes', async () => {
+test('closing: a slow client gets all of the last answer of its connection', async () => {
   const stalled = await stalledBehind(get('/', 'Connection: close\r\n'), okWith(BODY));
   readAll(stalled);
   assert.deepEqual(bodiesOf(stalled.client), [BODY, BODY]);
@@ -52,7 +52,7 @@ test('closing: a slow client gets all of an answer behind which the connection c
   stalled.world.assertQuiet();
 });
 
-test('closing: a slow HTTP/1.0 client gets all of an answer that only the end delimits', async () => {
+test('closing: a slow HTTP/1.0 client gets all of an answer that its end delimits', async () => {
   const stalled = await stalledBehind('GET / HTTP/1.0\r\n\r\n', CHUNKED);
   assert.ok(readAll(stalled).endsWith(`\r\n\r\n${BODY}`));
   assert.equal(stalled.client.hasEnded, true);
@@ -99,7 +99,7 @@ test('closing: the last bytes of a tunnel reach a slow client', async () => {
   stalled.world.assertQuiet();
 });
 
-test('drain: a request whose head was arriving is answered, then the connection closes', async () => {
+test('drain: a request whose head was arriving is answered, then all is closed', async () => {
   const world = await openWorld({ limits: 'keep-alive-timeout = "60s"' });
   listenOrigin(world.sim, ORIGIN, answering());
   const client = world.client('GET /..%2Fx HTTP/1.1\r\nHost: a');

@@ -46,7 +46,7 @@ test('drain: closes idle connections at once', async () => {
   world.assertQuiet();
 });
 
-test('drain: a request that is being served gets its whole answer, and is told to leave', async () => {
+test('drain: a request that is being served gets its whole answer', async () => {
   const world = await openWorld();
   const origin = listenOrigin(world.sim, ORIGIN, {});
   const waiting = world.client(get('/waiting'));
@@ -81,7 +81,7 @@ test('drain: a request whose body is still coming is served to its end', async (
   world.assertQuiet();
 });
 
-test('drain: a head that is half here is served, and its connection closed, whoever answers', async () => {
+test('drain: a head that is half here is served, then its connection closes', async () => {
   for (const target of ['/', '/%zz']) {
     const world = await openWorld();
     listenOrigin(world.sim, ORIGIN, answering());

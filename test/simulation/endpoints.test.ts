@@ -152,7 +152,7 @@ test('unix socket: serves like any endpoint', async () => {
   world.assertQuiet();
 });
 
-test('publish: exchanges end with the generation they began with, idle connections stay', async () => {
+test('publish: turns go on and idle connections stay', async () => {
   const indexes = new MetricIndexes();
   const before = await compileToml(appToml({ service: BOTH }), 1, indexes);
   const after = await compileToml(appToml({ service: BOTH }), 2, indexes);

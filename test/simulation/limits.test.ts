@@ -26,7 +26,7 @@ test('connection limit: the one too many gets 503 and nothing of it is read', as
   world.assertQuiet();
 });
 
-test('connection limit: one address gets 429 for one too many, and again after it left', async () => {
+test('connection limit: one address gets 429 for one too many', async () => {
   const world = await openWorld({ limits: 'connections = 10\nconnections-per-address = 1' });
   listenOrigin(world.sim, ORIGIN, answering());
   const first = world.client(get());
@@ -41,7 +41,7 @@ test('connection limit: one address gets 429 for one too many, and again after i
   world.assertQuiet();
 });
 
-test('keep-alive limit: the last exchange says so and the connection closes behind it', async () => {
+test('keep-alive limit: the last exchange says so and the connection closes', async () => {
   const world = await openWorld({ limits: 'keep-alive-exchanges = 2' });
   const origin = listenOrigin(world.sim, ORIGIN, answering());
   const client = world.client(get('/1'));

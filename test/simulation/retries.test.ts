@@ -41,8 +41,8 @@ async function openStale(end: (peer: SimPeer) => void): Promise<Stale> {
 }
 
 for (const [how, end] of ENDINGS) {
-  for (const method of ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']) {
-    test(`retry: repeats ${method} once on a fresh connection when a used one ends by ${how}`, async () => {
+  for (const method of ['GET', 'HEAD', 'OPTIONS']) {
+    test(`retry: repeats ${method} once when a used connection ends by ${how}`, async () => {
       const { world, origin, client } = await openStale(end);
       client.send(request(method, '/second'));
       world.advance(0);
@@ -56,7 +56,7 @@ for (const [how, end] of ENDINGS) {
     });
   }
 
-  for (const method of ['POST', 'PATCH', 'MERGE']) {
+  for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'MERGE']) {
     test(`retry: never repeats ${method} when a used connection ends by ${how}`, async () => {
       const { world, origin, client } = await openStale(end);
       client.send(request(method, '/second'));
@@ -67,7 +67,7 @@ for (const [how, end] of ENDINGS) {
     });
   }
 
-  test(`retry: never repeats a request with a body when a used connection ends by ${how}`, async () => {
+  test(`retry: never repeats a body when a used connection ends by ${how}`, async () => {
     const { world, origin, client } = await openStale(end);
     client.send(post('body', '/second', 'PUT'));
     world.advance(0);
@@ -87,7 +87,7 @@ test('retry: repeats at most once, so an origin that never answers is asked twic
 });
 
 test('retry: never repeats PUT or DELETE that a fresh connection may have died of', async () => {
-  for (const method of ['PUT', 'DELETE', 'OPTIONS']) {
+  for (const method of ['PUT', 'DELETE', 'POST']) {
     const world = await openWorld();
     const origin = listenOrigin(world.sim, ORIGIN, { onHead: (_request, peer) => peer.reset() });
     const client = world.client(request(method));
@@ -142,7 +142,7 @@ test('retry: a refused connection goes on at another endpoint, whatever the meth
   }
 });
 
-test('retry: a connect that times out goes on at another endpoint with the whole body', async () => {
+test('retry: a connect that times out goes on at another endpoint', async () => {
   const world = await openWorld({ service: BOTH, transport: 'connect-timeout = "1s"' });
   world.sim.blackhole(ORIGIN);
   const origin = listenOrigin(world.sim, OTHER_ORIGIN, answering());
@@ -155,7 +155,7 @@ test('retry: a connect that times out goes on at another endpoint with the whole
   world.assertQuiet();
 });
 
-test('retry: names the second endpoint in Host when the service does not pass the first', async () => {
+test('retry: names the second endpoint in Host when that is not passed', async () => {
   const world = await openWorld({ service: `${BOTH}\npass-host = false` });
   const origin = listenOrigin(world.sim, OTHER_ORIGIN, answering());
   const client = world.client(get());
@@ -167,7 +167,8 @@ test('retry: names the second endpoint in Host when the service does not pass th
 });
 
 test('retry: answers 502 when every endpoint refuses, after two attempts', async () => {
-  const service = `endpoints = ["http://${ORIGIN}", "http://${OTHER_ORIGIN}", "http://10.0.0.3:80"]`;
+  const urls = [ORIGIN, OTHER_ORIGIN, '10.0.0.3:80'].map((address) => `"http://${address}"`);
+  const service = `endpoints = [${urls.join()}]`;
   const world = await openWorld({ service });
   const client = world.client(get());
   assert.deepEqual(statusesOf(client), [502]);

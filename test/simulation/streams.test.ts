@@ -51,7 +51,7 @@ test('pipelining: the second request waits, unread, until the first is answered'
   world.assertQuiet();
 });
 
-test('pipelining: heads that are cut anywhere by the ends of chunks are read all the same', async () => {
+test('pipelining: heads that are cut by the ends of chunks are read all the same', async () => {
   for (const sharedChance of [0, 1]) {
     const world = await openWorld({}, { sharedChance });
     const origin = listenOrigin(world.sim, ORIGIN, {
@@ -218,7 +218,7 @@ for (const [how, leave] of LEAVING) {
     world.assertQuiet();
   });
 
-  test(`client gone: the origin is stopped when the client ${how} in the middle of one`, async () => {
+  test(`client gone: the origin is stopped when the client ${how} in an answer`, async () => {
     const world = await openWorld();
     const origin = listenOrigin(world.sim, ORIGIN, {
       onRequest: (_request, peer) => peer.send(okWith(BODY).slice(0, 500_000)),

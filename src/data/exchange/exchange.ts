@@ -30,7 +30,7 @@ import type { LinkedRoute, LinkedSnapshot } from './linked-snapshot.ts';
 import type { Plane } from './plane.ts';
 import { keepForLog, recordEnd, recordLookup } from './record-exchange.ts';
 import { RequestView } from './request-view.ts';
-import { isIdempotent, mayRepeat } from './repeat-rule.ts';
+import { isSafe, mayRepeat } from './repeat-rule.ts';
 import { WrittenRequest } from './written-request.ts';
 
 /** Attempts of one exchange, the first included. */
@@ -74,7 +74,6 @@ export class Exchange implements AttemptEvents {
   private state: State = State.ended;
   private upstream: UpstreamConnection | null = null;
   private readonly written: WrittenRequest;
-  private wasReused = false;
   private isUpstreamBlocked = false;
   private hasSentBody = false;
   private context: ExchangeContext | null = null;
@@ -229,7 +228,6 @@ export class Exchange implements AttemptEvents {
 
   onLease(connection: UpstreamConnection): void {
     this.upstream = connection;
-    this.wasReused = connection.useCount > 0;
     this.sendRequest();
     if (this.state === State.sending) this.stream!.resumeRequest();
   }
@@ -290,14 +288,13 @@ export class Exchange implements AttemptEvents {
 
   onAttemptFault(fault: Fault): void {
     const failed = this.endpoint!;
-    const wasReused = this.wasReused;
     this.upstream = null;
     this.endAttempt(FAULTS[fault].origin === 'upstream');
     if (this.state === State.tunnel) {
       if (fault !== Fault.none) this.fault = fault;
       this.stream!.abort(fault);
       this.end();
-    } else if (this.canRepeat(fault, wasReused)) this.attempt(failed);
+    } else if (this.canRepeat(fault)) this.attempt(failed);
     else this.fail(fault);
   }
 
@@ -343,7 +340,6 @@ export class Exchange implements AttemptEvents {
     const upstream = isRepeat ? null : endpoint.pool.tryAcquire(this);
     if (upstream !== null) {
       this.upstream = upstream;
-      this.wasReused = true;
       this.sendRequest();
       return;
     }
@@ -368,7 +364,7 @@ export class Exchange implements AttemptEvents {
       if (this.requestHead.expectsContinue) this.stream!.sendContinue();
       return;
     }
-    this.written.send(upstream, isIdempotent(this.requestHead.method));
+    this.written.send(upstream, isSafe(this.requestHead.method));
     upstream.flush();
     upstream.finishRequest();
   }
@@ -390,14 +386,15 @@ export class Exchange implements AttemptEvents {
     chunks.release(chunk);
   }
 
-  private canRepeat(fault: Fault, wasReused: boolean): boolean {
+  private canRepeat(fault: Fault): boolean {
     const isOver = this.attemptCount >= ATTEMPTS_MAX || this.state >= State.responding;
     if (isOver || !this.written.isKept || this.hasSentBody) return false;
-    return mayRepeat(fault, this.requestHead.method, wasReused);
+    return mayRepeat(fault, this.requestHead.method);
   }
 
   private startTunnel(stream: ClientStream, head: ResponseHead): void {
     this.state = State.tunnel;
+    this.totalTimer?.clear(); // A tunnel has its own clock.
     this.plane.cells[WorkerCell.tunnels]!++;
     if (!stream.sendUpgrade(head)) this.fail(Fault.memoryLimit);
   }
@@ -491,7 +488,6 @@ export class Exchange implements AttemptEvents {
     this.bodyAtHand = 0;
     this.extraRequestFields = '';
     this.extraResponseFields = '';
-    this.wasReused = false;
     this.isUpstreamBlocked = false;
     this.hasSentBody = false;
   }
