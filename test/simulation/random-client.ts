@@ -160,7 +160,8 @@ export class RandomClient {
       return { ...base, method: 'GET', text, body };
     }
     const kind = KINDS[prng.integer(0, KINDS.length - 1)]!;
-    const size = prng.chance(0.2) ? prng.integer(0, 40_000) : prng.integer(0, 400);
+    const sizeMax = [0, 400, 400, 40_000][prng.integer(0, 3)]!;
+    const size = prng.integer(0, sizeMax);
     const body = `${target} `.repeat(Math.ceil(size / target.length)).slice(0, size);
     if (kind === 'POST' || kind === 'PUT') {
       const text = `${kind} ${target} HTTP/1.1\r\n${host}Content-Length: ${size}\r\n\r\n${body}`;

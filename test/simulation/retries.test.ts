@@ -142,6 +142,16 @@ test('retry: a refused connection goes on at another endpoint, whatever the meth
   }
 });
 
+test('retry: never tries the endpoint again that refused, however the balancer draws', async () => {
+  for (const mode of ['random', 'least-requests']) {
+    const world = await openWorld({ service: `${BOTH}\nbalance = "${mode}"` });
+    listenOrigin(world.sim, OTHER_ORIGIN, answering());
+    for (let i = 0; i < 20; i++) assert.deepEqual(statusesOf(world.client(get())), [200], mode);
+    assert.ok(world.gauge('attempts', 0) > 0, 'some were refused');
+    world.assertQuiet();
+  }
+});
+
 test('retry: a connect that times out goes on at another endpoint', async () => {
   const world = await openWorld({ service: BOTH, transport: 'connect-timeout = "1s"' });
   world.sim.blackhole(ORIGIN);

@@ -33,6 +33,12 @@ export const explainCommand: Command = {
     JSON_OPTION,
   ],
   async run([url = ''], values) {
+    const headers = headersOf(values);
+    const bad = headers.find(([name]) => name === '');
+    if (bad !== undefined) {
+      process.stderr.write('proxy-now: explain: a field looks like -H "name: value"\n');
+      return 2;
+    }
     const { config, issues } = await readConfig(configPath(values));
     if (config === null) {
       process.stderr.write(formatIssues(issues, sourceText));
@@ -42,7 +48,7 @@ export const explainCommand: Command = {
     const explanation = explain(snapshot, {
       url,
       method: text(values.method, 'GET'),
-      headers: headersOf(values),
+      headers,
       clientAddress: text(values.client, '127.0.0.1'),
       listener: typeof values.listener === 'string' ? values.listener : null,
     });
@@ -62,7 +68,13 @@ function text(value: OptionValues[string], fallback: string): string {
 function headersOf(values: OptionValues): (readonly [string, string])[] {
   const lines = Array.isArray(values.header) ? values.header : [];
   return lines.map((line) => {
-    const [name = '', ...rest] = String(line).split(':');
-    return [name.trim(), rest.join(':').trim()] as const;
+    const colon = String(line).indexOf(':');
+    if (colon < 1) return ['', ''] as const;
+    return [
+      String(line).slice(0, colon).trim(),
+      String(line)
+        .slice(colon + 1)
+        .trim(),
+    ] as const;
   });
 }

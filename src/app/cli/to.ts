@@ -34,7 +34,8 @@ export const toCommand: Command = {
 /** `3000` and `host:3000` become URLs; anything else is left to the configuration's checks. */
 export function endpointUrl(endpoint: string): string {
   if (/^\d+$/.test(endpoint)) return `http://127.0.0.1:${endpoint}`;
-  if (/^(https?:|h2c:|unix:)/.test(endpoint)) return endpoint;
+  // Whatever has a scheme is judged by the configuration's checks, which name the ones there are.
+  if (endpoint.includes('://') || endpoint.startsWith('unix:')) return endpoint;
   return `http://${endpoint}`;
 }
 
