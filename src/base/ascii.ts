@@ -47,6 +47,9 @@ export const LOWER: Uint8Array = buildLower();
 /** Value of a hexadecimal digit, else -1. */
 export const HEX_VALUE: Int8Array = buildHexValue();
 
+/** Byte of the upper-case hexadecimal digit by value 0 to 15. */
+export const HEX_UPPER: Uint8Array = Uint8Array.from('0123456789ABCDEF', (c) => c.charCodeAt(0));
+
 function buildByteClass(): Uint8Array {
   const table = new Uint8Array(256);
   for (let byte = 0; byte < 256; byte++) {

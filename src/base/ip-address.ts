@@ -7,7 +7,7 @@
  * such as `127.1`, no zone.
  */
 
-import { HEX_VALUE } from './hex.ts';
+import { HEX_VALUE } from './ascii.ts';
 
 /** Longest text `writeIpv6` produces, in bytes. */
 export const IPV6_TEXT_SIZE_MAX = 39;
@@ -89,7 +89,7 @@ export function parseIpv6(
     let value = 0;
     while (position < end && position - groupStart < 5) {
       const digit = HEX_VALUE[bytes[position]!]!;
-      if (digit === 255) break;
+      if (digit < 0) break;
       value = value * 16 + digit;
       position++;
     }

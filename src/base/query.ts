@@ -6,8 +6,8 @@
  * The raw query is text with one character per byte; characters above U+00FF match nothing.
  */
 
-import { utf8Text } from './byte-text.ts';
-import { HEX_VALUE } from './hex.ts';
+import { utf8Text } from './utf8.ts';
+import { HEX_VALUE } from './ascii.ts';
 
 const AMPERSAND = 0x26;
 const EQUALS = 0x3d;
@@ -106,12 +106,12 @@ function nextCode(query: string, end: number): number {
   if (code !== PERCENT || cursor + 2 > end) return code;
   const high = hexAt(query, cursor);
   const low = hexAt(query, cursor + 1);
-  if (high === 255 || low === 255) return code;
+  if (high < 0 || low < 0) return code;
   cursor += 2;
   return high * 16 + low;
 }
 
 function hexAt(query: string, index: number): number {
   const code = query.charCodeAt(index);
-  return code < 256 ? HEX_VALUE[code]! : 255;
+  return code < 256 ? HEX_VALUE[code]! : -1;
 }

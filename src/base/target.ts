@@ -7,7 +7,7 @@
  * T3  a path never grows, so an `out` of the input's size is always enough.
  */
 
-import { HEX_UPPER, HEX_VALUE } from './hex.ts';
+import { HEX_UPPER, HEX_VALUE } from './ascii.ts';
 import { IPV6_TEXT_SIZE_MAX, parseIpv6, writeIpv6 } from './ip-address.ts';
 
 /** Longest canonical host in bytes (RFC 1035 §2.3.4 without the root's dot). */
@@ -223,7 +223,7 @@ function readEscape(bytes: Uint8Array, position: number, end: number): number {
   if (position + 2 >= end) return -1;
   const high = HEX_VALUE[bytes[position + 1]!]!;
   const low = HEX_VALUE[bytes[position + 2]!]!;
-  if (high === 255 || low === 255) return -1;
+  if (high < 0 || low < 0) return -1;
   return high + low === 0 ? -1 : high * 16 + low;
 }
 

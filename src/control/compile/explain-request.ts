@@ -6,8 +6,8 @@
 import { parseAddress } from '../../base/cidr.ts';
 import { canonicalHostPort, canonicalizeHost, canonicalizePath } from '../../base/target.ts';
 import { HOST_SIZE_MAX } from '../../base/target.ts';
-import { latin1Text } from '../../base/byte-text.ts';
-import { encodeText } from '../../base/text-bytes.ts';
+import { latin1Text } from '../../base/ascii.ts';
+import { utf8Bytes } from '../../base/utf8.ts';
 import type { Snapshot } from '../../contract/snapshot.ts';
 
 export interface ExplainRequest {
@@ -94,7 +94,7 @@ function splitUrl(url: string): UrlParts | null {
 function asSent(text: string): string {
   return text.replace(/[^\u0021-\u007e]+/g, (characters) => {
     let escaped = '';
-    for (const byte of encodeText(characters)) {
+    for (const byte of utf8Bytes(characters)) {
       escaped += `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
     }
     return escaped;
@@ -102,14 +102,14 @@ function asSent(text: string): string {
 }
 
 function canonicalHost(text: string): string | null {
-  const bytes = encodeText(text);
+  const bytes = utf8Bytes(text);
   const out = new Uint8Array(HOST_SIZE_MAX);
   const size = canonicalizeHost(bytes, 0, bytes.length, out);
   return size < 0 ? null : latin1Text(out, 0, size);
 }
 
 function canonicalPath(text: string, rejectEncodedSlash: boolean): string | null {
-  const bytes = encodeText(text);
+  const bytes = utf8Bytes(text);
   const out = new Uint8Array(bytes.length);
   const size = canonicalizePath(bytes, 0, bytes.length, out, rejectEncodedSlash);
   if (size < 0) return null;

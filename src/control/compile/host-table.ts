@@ -2,7 +2,7 @@
  * Builds the hash table of host names: open addressing, at most half full.
  */
 
-import { encodeText } from '../../base/text-bytes.ts';
+import { utf8Bytes } from '../../base/utf8.ts';
 import {
   HOST_HASH_SEED,
   HOST_STRIDE,
@@ -32,7 +32,7 @@ export function buildHostTable(trees: ReadonlyMap<string, HostTrees>): HostTable
   const names: number[] = [];
   let index = 0;
   for (const [name, { exactTree, wildcardTree }] of trees) {
-    const bytes = encodeText(name);
+    const bytes = utf8Bytes(name);
     const record = index * HOST_STRIDE;
     hosts[record + HostColumn.nameStart] = names.length;
     hosts[record + HostColumn.nameSize] = bytes.length;

@@ -5,7 +5,7 @@
  * the bytes up to the node's end, so no node is ever split or moved.
  */
 
-import { encodeText } from '../../base/text-bytes.ts';
+import { utf8Bytes } from '../../base/utf8.ts';
 import { NODE_STRIDE, NodeColumn } from '../../contract/router-tables.ts';
 import type { PathKey } from './alternatives.ts';
 
@@ -157,7 +157,7 @@ function groupByPath(candidates: readonly KeyedCandidate[]): Map<string, PathLis
 
 function byteText(text: string): string {
   let result = '';
-  for (const byte of encodeText(text)) result += String.fromCharCode(byte);
+  for (const byte of utf8Bytes(text)) result += String.fromCharCode(byte);
   return result;
 }
 

@@ -6,7 +6,7 @@
 import { RE2JS } from 're2js';
 import { compileCidrSet } from '../../base/cidr.ts';
 import { someQueryValue } from '../../base/query.ts';
-import { encodeText } from '../../base/text-bytes.ts';
+import { utf8Bytes } from '../../base/utf8.ts';
 import type { Matcher, Rule } from '../../contract/routing.ts';
 import { formatRule } from '../config/rule-format.ts';
 import { isHostInside, isPathInside } from './alternatives.ts';
@@ -153,7 +153,7 @@ function headerValues(name: string, request: CheckRequest): string[] {
 
 function queryValues(name: string, request: CheckRequest): string[] {
   const values: string[] = [];
-  someQueryValue(request.query, encodeText(name), (value) => {
+  someQueryValue(request.query, utf8Bytes(name), (value) => {
     values.push(value);
     return false;
   });

@@ -2,10 +2,10 @@
  * Hosts as rules and endpoints write them.
  */
 
-import { latin1Text } from '../../base/byte-text.ts';
+import { latin1Text } from '../../base/ascii.ts';
 import { parseAddress } from '../../base/cidr.ts';
 import { canonicalizeHost, HOST_SIZE_MAX } from '../../base/target.ts';
-import { encodeText } from '../../base/text-bytes.ts';
+import { utf8Bytes } from '../../base/utf8.ts';
 import type { Parsed } from './parsed.ts';
 import { bad, good } from './parsed.ts';
 
@@ -52,7 +52,7 @@ export function parseHostPattern(text: string): Parsed<string> {
 
 /** The one spelling of an IPv6 literal (RFC 5952), as requests are canonicalised. */
 export function canonicalLiteral(literal: string): string {
-  const bytes = encodeText(literal);
+  const bytes = utf8Bytes(literal);
   const out = new Uint8Array(HOST_SIZE_MAX);
   return latin1Text(out, 0, canonicalizeHost(bytes, 0, bytes.length, out));
 }

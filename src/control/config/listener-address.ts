@@ -4,7 +4,7 @@
 
 import { parseAddress } from '../../base/cidr.ts';
 import { isIpv4, writeIpv6, IPV6_TEXT_SIZE_MAX } from '../../base/ip-address.ts';
-import { latin1Text } from '../../base/byte-text.ts';
+import { latin1Text } from '../../base/ascii.ts';
 import type { Parsed } from './parsed.ts';
 import { bad, good } from './parsed.ts';
 

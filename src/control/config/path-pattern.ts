@@ -3,9 +3,9 @@
  * (base/target.ts); non-ASCII characters become UTF-8 escapes.
  */
 
-import { latin1Text } from '../../base/byte-text.ts';
+import { latin1Text } from '../../base/ascii.ts';
 import { canonicalizePath } from '../../base/target.ts';
-import { encodeText } from '../../base/text-bytes.ts';
+import { utf8Bytes } from '../../base/utf8.ts';
 import type { Parsed } from './parsed.ts';
 import { bad, good } from './parsed.ts';
 
@@ -64,10 +64,10 @@ export function parsePath(text: string): Parsed<string> {
 function canonicalPath(text: string): string | null {
   const ascii = text.replace(/[^\u0000-\u007f]+/g, (characters) => {
     let escaped = '';
-    for (const byte of encodeText(characters)) escaped += `%${byte.toString(16).toUpperCase()}`;
+    for (const byte of utf8Bytes(characters)) escaped += `%${byte.toString(16).toUpperCase()}`;
     return escaped;
   });
-  const bytes = encodeText(ascii);
+  const bytes = utf8Bytes(ascii);
   const out = new Uint8Array(bytes.length);
   const size = canonicalizePath(bytes, 0, bytes.length, out, false);
   if (size < 0) return null;

@@ -4,7 +4,7 @@
  */
 
 import { latin1Bytes } from '../../base/ascii.ts';
-import { encodeText } from '../../base/text-bytes.ts';
+import { utf8Bytes } from '../../base/utf8.ts';
 import { Field } from '../codec/field.ts';
 import { chunkHeaderBefore, HeadWriter, LAST_CHUNK, writeChunkTail } from '../codec/h1/writer.ts';
 import type { ResponseHead } from '../codec/head.ts';
@@ -127,7 +127,7 @@ export class H1ResponseSender {
     // oxlint-disable-next-line max-params -- a whole response; cold.
     isHeadRequest: boolean,
   ): void {
-    const bytes = encodeText(body);
+    const bytes = utf8Bytes(body);
     const typed = body === '' ? '' : `Content-Type: ${contentType}\r\n`;
     const lines = latin1Bytes(`${typed}${extra}`);
     const chunks = this.plane.backend.chunks;

@@ -4,7 +4,7 @@
  */
 
 import { latin1Bytes } from '../../base/ascii.ts';
-import { encodeText } from '../../base/text-bytes.ts';
+import { utf8Bytes } from '../../base/utf8.ts';
 import type { RequestContext, ResponseContext } from '../chain/middleware.ts';
 import type { FieldTable } from '../codec/head.ts';
 import type { Exchange } from './exchange.ts';
@@ -108,7 +108,7 @@ export class ExchangeContext implements RequestContext, ResponseContext {
 
   respondWith(status: number, contentType: string, body: string): void {
     const isFinal = Number.isInteger(status) && status >= 200 && status <= 599;
-    const isSendable = isFinal && encodeText(body).length <= ANSWER_SIZE_MAX;
+    const isSendable = isFinal && utf8Bytes(body).length <= ANSWER_SIZE_MAX;
     const hasBody = isSendable && status !== 204 && status !== 205 && status !== 304;
     this.answerStatus = isSendable ? status : 500;
     this.answerType = isFieldValue(contentType) ? contentType : TYPE_DEFAULT;

@@ -1,6 +1,6 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { encodeText } from '../../base/text-bytes.ts';
+import { utf8Bytes } from '../../base/utf8.ts';
 import { bytesEqual, hasParentHost, hasPathPrefix } from './byte-match.ts';
 
 /** Runs `check` on `text` in the middle of other bytes. */
@@ -9,8 +9,8 @@ function within(
   text: string,
   wanted: string,
 ): boolean {
-  const bytes = encodeText(`/a.${text}/a.`);
-  return check(bytes, 3, 3 + text.length, encodeText(wanted));
+  const bytes = utf8Bytes(`/a.${text}/a.`);
+  return check(bytes, 3, 3 + text.length, utf8Bytes(wanted));
 }
 
 test('byte-match: compares the range and nothing beside it', () => {

@@ -1,15 +1,15 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { encodeText } from '../../base/text-bytes.ts';
+import { utf8Bytes } from '../../base/utf8.ts';
 import type { RouteRequest, Rule } from '../../contract/routing.ts';
 import { evaluate, linkPredicate } from './predicate.ts';
 import { RequestTexts } from './request-texts.ts';
 
 class FixedRequest implements RouteRequest {
-  readonly hostBytes = encodeText('x.a.test');
+  readonly hostBytes = utf8Bytes('x.a.test');
   readonly hostStart = 0;
   readonly hostEnd = 8;
-  readonly pathBytes = encodeText('/api/v1');
+  readonly pathBytes = utf8Bytes('/api/v1');
   readonly pathStart = 0;
   readonly pathEnd = 7;
   readonly listenerIndex = 2;
@@ -109,7 +109,7 @@ test('predicate: gives regexps the texts of the current request', () => {
   const predicate = linkPredicate({ kind: 'pathRegexp', pattern: '^/api' }, null);
   const request = new FixedRequest();
   assert.equal(evaluate(predicate, request, texts), true);
-  request.pathBytes.set(encodeText('/xxx'));
+  request.pathBytes.set(utf8Bytes('/xxx'));
   texts.clear();
   assert.equal(evaluate(predicate, request, texts), false);
 });

@@ -10,7 +10,7 @@ import { RE2JS } from 're2js';
 import type { CidrSet } from '../../base/cidr.ts';
 import { compileCidrSet } from '../../base/cidr.ts';
 import { hasQueryParameter, someQueryValue } from '../../base/query.ts';
-import { encodeText } from '../../base/text-bytes.ts';
+import { utf8Bytes } from '../../base/utf8.ts';
 import type { Matcher, RouteRequest, Rule } from '../../contract/routing.ts';
 import { bytesEqual, hasParentHost, hasPathPrefix } from './byte-match.ts';
 import type { RequestTexts } from './request-texts.ts';
@@ -223,17 +223,17 @@ function linkHeader(matcher: Matcher & { kind: 'header' | 'headerRegexp' }): Pre
 function linkQuery(matcher: Matcher & { kind: 'query' | 'queryRegexp' }): Predicate {
   if (matcher.kind === 'queryRegexp') {
     const predicate = withRegexp(Op.queryRegexp, matcher.pattern);
-    predicate.bytes = encodeText(matcher.name);
+    predicate.bytes = utf8Bytes(matcher.name);
     return predicate;
   }
   const predicate = withBytes(matcher.value === null ? Op.queryPresent : Op.query, matcher.name);
-  predicate.valueBytes = encodeText(matcher.value ?? '');
+  predicate.valueBytes = utf8Bytes(matcher.value ?? '');
   return predicate;
 }
 
 function withBytes(op: Op, text: string): Predicate {
   const predicate = new Predicate(op);
-  predicate.bytes = encodeText(text);
+  predicate.bytes = utf8Bytes(text);
   return predicate;
 }
 

@@ -2,7 +2,7 @@
  * Host and path of the request under lookup as text, made when a regexp first asks for them.
  */
 
-import { latin1Text } from '../../base/byte-text.ts';
+import { latin1Text } from '../../base/ascii.ts';
 import type { RouteRequest } from '../../contract/routing.ts';
 
 /** One per router; holds nothing between lookups but the texts of the last one. */

@@ -5,7 +5,7 @@
  * in order, however slowly the other side reads.
  */
 
-import { encodeText } from '../../../base/text-bytes.ts';
+import { utf8Bytes } from '../../../base/utf8.ts';
 import type { Fault } from '../../../contract/fault.ts';
 import { CHUNK_HEADROOM } from '../backend.ts';
 import type { Chunk, Connection, ConnectionEvents } from '../backend.ts';
@@ -46,7 +46,7 @@ export class SimPeer implements ConnectionEvents {
 
   /** Sends UTF-8 text or bytes, behind everything sent before. */
   send(data: string | Uint8Array): void {
-    const bytes = typeof data === 'string' ? encodeText(data) : data;
+    const bytes = typeof data === 'string' ? utf8Bytes(data) : data;
     for (let at = 0; at < bytes.byteLength; at += CHUNK_SIZE_MAX) {
       this.#outbox.push(Uint8Array.from(bytes.subarray(at, at + CHUNK_SIZE_MAX)));
     }

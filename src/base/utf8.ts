@@ -1,17 +1,27 @@
 /**
- * Bytes to text, for rooms that have no built-ins. Both readers take any bytes; neither throws.
- * They allocate: call them when somebody needs text (a regexp, a log line), not before.
+ * UTF-8 both ways, for rooms that have no built-ins. Any input is taken, neither throws, both
+ * allocate: call them when somebody needs text or bytes, never per exchange without need.
  */
 
 /**
- * One character per byte (ISO 8859-1), so no input is ever an error. Equals the text itself for
- * what is ASCII, as canonical hosts and paths are.
- * @param bytes  borrowed for the call
+ * UTF-8 of `text`. A lone surrogate becomes U+FFFD, as an encoder of the platform would write it.
+ * @returns a new array owned by the caller
  */
-export function latin1Text(bytes: Uint8Array, start: number, end: number): string {
-  let text = '';
-  for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i]!);
-  return text;
+export function utf8Bytes(text: string): Uint8Array {
+  const bytes: number[] = [];
+  for (const character of text) {
+    let code = character.codePointAt(0)!;
+    if (code >= 0xd800 && code <= 0xdfff) code = 0xfffd;
+    if (code < 0x80) bytes.push(code);
+    else if (code < 0x800) bytes.push(0xc0 | (code >> 6), 0x80 | (code & 0x3f));
+    else if (code < 0x10000) {
+      bytes.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f));
+    } else {
+      bytes.push(0xf0 | (code >> 18), 0x80 | ((code >> 12) & 0x3f));
+      bytes.push(0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f));
+    }
+  }
+  return Uint8Array.from(bytes);
 }
 
 /**
