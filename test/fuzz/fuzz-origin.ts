@@ -107,7 +107,8 @@ export class FuzzOrigin {
       return false;
     }
     void this.#send(socket, plan);
-    return plan.bytes.includes(' 101');
+    // Only a head that says so: a body may hold the same characters.
+    return /(^|\r\n\r\n)HTTP\/1\.1 101/.test(plan.bytes.toString('latin1'));
   }
 
   async #send(socket: net.Socket, plan: Plan): Promise<void> {
