@@ -3,6 +3,7 @@
  * write. Owned by a connection; holds at most one chunk.
  */
 
+import { copyBytes } from '../../base/copy-bytes.ts';
 import type { Chunk, ChunkSource, Connection } from './backend.ts';
 
 export class Outgoing {
@@ -30,15 +31,7 @@ export class Outgoing {
 
   /** Copies `bytes[start, end)` behind what is gathered. The caller has checked `room`. */
   append(bytes: Uint8Array, start: number, end: number): void {
-    const target = this.chunk!.bytes;
-    const size = end - start;
-    if (size < 48) {
-      let at = this.end;
-      for (let i = start; i < end; i++) target[at++] = bytes[i]!;
-    } else {
-      target.set(bytes.subarray(start, end), this.end);
-    }
-    this.end += size;
+    this.end = copyBytes(this.chunk!.bytes, this.end, bytes, start, end);
   }
 
   /**

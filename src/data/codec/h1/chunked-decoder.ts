@@ -27,7 +27,7 @@ import {
   VALUE_BYTE,
 } from '../../../base/ascii.ts';
 import { Fault } from '../../../contract/fault.ts';
-import { copyBytes } from '../copy-bytes.ts';
+import { copyBytes } from '../../../base/copy-bytes.ts';
 import type { H1Limits } from '../head.ts';
 
 /** What `decode` reports. */

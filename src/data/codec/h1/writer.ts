@@ -22,7 +22,7 @@ import {
   SP,
   VALUE_BYTE,
 } from '../../../base/ascii.ts';
-import { copyBytes } from '../copy-bytes.ts';
+import { copyBytes } from '../../../base/copy-bytes.ts';
 import type { FieldTable } from '../head.ts';
 import { reasonBytes, STATUS_MAX, STATUS_MIN } from './status-line.ts';
 
