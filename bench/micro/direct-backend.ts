@@ -37,6 +37,10 @@ export class DirectConnection implements Connection {
     this.events = events;
   }
 
+  get takenSize(): number {
+    return this.writtenSize;
+  }
+
   write(chunk: Chunk, start: number, end: number): boolean {
     this.writtenSize += end - start;
     this.lastByte = chunk.bytes[end - 1]!;
@@ -74,6 +78,7 @@ class DirectTimer implements Timer {
 
 export class DirectBackend implements IoBackend {
   readonly name = 'sim';
+  readonly canConnect = true;
   readonly chunks = new Slab({
     allocate: (size) => Buffer.allocUnsafeSlow(size),
     memoryMax: 67_108_864,

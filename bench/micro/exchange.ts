@@ -52,13 +52,13 @@ async function openStage(): Promise<Stage> {
     cells: new Float64Array(createMetricBuffer()),
     workerCount: 1,
     middleware: fail,
-    listenerFd: () => -1,
     servesListener: () => true,
     reportInternal: fail,
     reportListenError: fail,
+    reportOutlier: fail,
   };
   const plane = new DataPlane(options, await compileToml(appToml()));
-  plane.listen(() => {});
+  plane.listen({}, () => {});
   backend.runDeferred();
   return { backend, plane };
 }

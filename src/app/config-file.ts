@@ -2,24 +2,46 @@
  * Reads configuration from the file system: the one place that gives control/config a world.
  */
 
-import { globSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { globSync, readFileSync, statSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
 
-import type { ConfigSource } from '../control/config/config-source.ts';
+import { readConfigFiles } from '../control/config/config-files.ts';
+import type { ConfigSource, Unreadable } from '../control/config/config-source.ts';
 import { loadConfig } from '../control/config/load-config.ts';
 import type { LoadedConfig } from '../control/config/load-config.ts';
 
-const SOURCE: ConfigSource = {
+/** No configuration is that large; a device that never ends would fill the memory. */
+const FILE_SIZE_MAX = 64 * 1024 * 1024;
+
+const PROBLEMS: { readonly [code: string]: string } = {
+  ENOENT: 'there is no such file',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EISDIR: 'it is a directory',
+  ENOTDIR: 'a part of its path is not a directory',
+  ELOOP: 'its symbolic links form a circle',
+  EMFILE: 'this process has too many open files',
+  ENFILE: 'the system has too many open files',
+  EIO: 'the disk failed',
+};
+
+/** The file system and the environment of this process. */
+export const FILE_SOURCE: ConfigSource = {
   readFile(path) {
     try {
+      const stat = statSync(path);
+      if (stat.isDirectory()) return { problem: PROBLEMS.EISDIR! };
+      // Opening a pipe would wait for its writer, and nothing else would happen meanwhile.
+      if (!stat.isFile()) return { problem: 'it is not a regular file' };
+      if (stat.size > FILE_SIZE_MAX) return { problem: 'it is larger than 64 MiB' };
       return readFileSync(path, 'utf8');
-    } catch {
-      return null;
+    } catch (error) {
+      return unreadable(error);
     }
   },
   glob(pattern, directory) {
     return globSync(pattern, { cwd: directory })
-      .map((path) => join(directory, path))
+      .map((path) => (isAbsolute(path) ? path : join(directory, path)))
       .toSorted();
   },
   env: (name) => process.env[name],
@@ -27,10 +49,27 @@ const SOURCE: ConfigSource = {
 
 /** Loads `path` and everything it includes. Never throws for what is in the files. */
 export function readConfig(path: string): Promise<LoadedConfig> {
-  return Promise.resolve(loadConfig(path, SOURCE));
+  return Promise.resolve(loadConfig(path, FILE_SOURCE));
+}
+
+/**
+ * One text of the main file, for those who cannot wait until the file has no error.
+ * @returns `fallback` when it is not there or is no text
+ */
+export function settingOf(path: string, section: string, key: string, fallback: string): string {
+  const { files } = readConfigFiles(path, FILE_SOURCE);
+  const table = files[0]?.tree.entries.get(section);
+  const value = table?.kind === 'table' ? table.entries.get(key) : undefined;
+  return value?.kind === 'string' && !value.isBroken ? value.text : fallback;
 }
 
 /** Source text of a file, for code frames; empty when it cannot be read. */
 export function sourceText(path: string): string {
-  return SOURCE.readFile(path) ?? '';
+  const text = FILE_SOURCE.readFile(path);
+  return typeof text === 'string' ? text : '';
+}
+
+function unreadable(error: unknown): Unreadable {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  return { problem: PROBLEMS[code] ?? message };
 }

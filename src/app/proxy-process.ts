@@ -1,39 +1,33 @@
 /**
- * Proxy process: the control plane on the main thread, one thread per worker. Started by the
- * supervisor, which owns the listening sockets and gives orders over IPC; signals are the
- * supervisor's business.
+ * Proxy process: takes orders from the supervisor, and goes from starting over ready and draining
+ * to its end. What it serves, and with what, is its control plane's business.
+ *
+ * Signals are the supervisor's business too: a terminal sends them to both processes.
  */
 
-import type { Snapshot } from '../contract/snapshot.ts';
-import type { Admin } from '../control/admin/admin.ts';
-import { createAdmin } from '../control/admin/admin.ts';
 import type { Readiness } from '../control/admin/admin-api.ts';
-import { nodeLogFileSystem } from '../control/admin/log-file-system.ts';
-import { LogFile } from '../control/admin/log-file.ts';
 import type { Logger } from '../control/admin/logger.ts';
 import { createLogger } from '../control/admin/logger.ts';
-import { compile } from '../control/compile/compile.ts';
-import { MetricIndexes } from '../control/compile/metric-indexes.ts';
-import type { Config } from '../control/config/config.ts';
-import { adminHost } from './admin-host.ts';
-import type { FromProxy, ToProxy } from './orders.ts';
-import { resolveLimits } from './process-limits.ts';
-import { startupLines } from './startup-lines.ts';
-import { WorkerPool } from './worker-pool.ts';
+import { formatIssues } from '../control/config/render-issue.ts';
+import { BrokerClient } from './broker-client.ts';
+import type { SocketHandle } from './bound-socket.ts';
+import { readConfig, sourceText } from './config-file.ts';
+import { ControlPlane } from './control-plane.ts';
+import type { FromProxy, Heritage, ToProxy } from './orders.ts';
+import { version } from './version.ts';
 
 type Start = Extract<ToProxy, { type: 'start' }>;
 
-/** How long log lines may take to leave at the end. */
-const LOG_CLOSE_MS = 2_000;
+/** How often the supervisor hears that this process is alive. */
+const ALIVE_INTERVAL_MS = 1_000;
+/** What is aborted gets this long to end in order. */
+const ABORT_MAX_MS = 500;
 
 class ProxyProcess {
-  readiness: Readiness = 'starting';
-  readonly startMs = Date.now();
+  private readiness: Readiness = 'starting';
   private readonly logger: Logger;
-  private pool: WorkerPool | null = null;
-  private admin: Admin | null = null;
-  private accessLog: LogFile | null = null;
-  private drainTimeoutMs = 0;
+  private readonly broker = new BrokerClient(send);
+  private control: ControlPlane | null = null;
   private isStopped = false;
 
   constructor() {
@@ -45,149 +39,129 @@ class ProxyProcess {
     });
   }
 
-  start(order: Start): void {
-    const { config } = order;
-    this.logger.setLevel(config.observe.logLevel);
-    const compiled = compile(config, order.restarts + 1, new MetricIndexes());
-    const snapshot: Snapshot = {
-      ...compiled,
-      limits: resolveLimits(compiled.limits, order.workers),
-    };
-    this.drainTimeoutMs = snapshot.drainTimeoutMs;
-    this.accessLog = this.openAccessLog(config);
-    this.pool = new WorkerPool(
-      {
-        count: order.workers,
-        sockets: order.sockets,
-        logger: this.logger,
-        accessLog: this.accessLog,
-        onListening: (ports) => void this.onListening(config, snapshot, ports, order),
-        onListenFailed: (listener, message) => this.onListenFailed(listener, message),
-        onDrained: () => void this.stop(),
-        onHopeless: () => process.exit(1),
-      },
-      snapshot,
-    );
-    this.pool.start();
-  }
-
-  drain(): void {
-    if (this.readiness === 'draining') return;
-    this.readiness = 'draining';
-    this.logger.info('draining', { timeout_ms: this.drainTimeoutMs });
-    if (this.pool === null) {
-      void this.stop();
-      return;
+  take(message: ToProxy, handle: SocketHandle | undefined): void {
+    switch (message.type) {
+      case 'start':
+        return void this.start(message);
+      case 'reload':
+        return this.control?.reload();
+      case 'upgraded':
+        return this.control?.upgraded(message.problem);
+      case 'drain':
+        return void this.drain(message.hasSuccessor);
+      case 'abort':
+        return this.abort();
+      case 'reopen-logs':
+        return this.control?.reopenLogs();
+      default:
+        this.broker.onMessage(message, handle);
     }
-    this.pool.drain();
-    setTimeout(() => this.abort(), this.drainTimeoutMs).unref();
   }
 
-  abort(): void {
-    if (this.isStopped) return;
-    this.logger.warn('aborting what is still open');
-    this.pool?.abort();
-    setTimeout(() => void this.stop(), 500).unref();
+  /** The supervisor is gone: nobody will ever start a successor. */
+  onSupervisorGone(): void {
+    this.broker.onGone();
+    void this.drain(false);
   }
 
-  reopenLogs(): void {
-    this.accessLog?.reopen();
-    this.logger.info('access log reopened');
-  }
-
-  private async onListening(
-    config: Config,
-    snapshot: Snapshot,
-    ports: readonly number[],
-    order: Start,
-  ): Promise<void> {
-    if (this.readiness !== 'starting') return;
-    const adminPort = await this.openAdmin(config, snapshot, order.restarts);
-    if (this.readiness !== 'starting') return; // Told to stop meanwhile.
-    this.readiness = 'ready';
-    for (const line of startupLines(config, snapshot, ports, adminPort)) {
-      process.stdout.write(`${line}\n`);
-    }
-    send({ type: 'ready' });
-  }
-
-  private onListenFailed(listener: string, message: string): void {
-    this.logger.error('a listener failed', { listener, error: message });
-    if (this.readiness === 'starting') send({ type: 'refused' });
-  }
-
-  private openAccessLog(config: Config): LogFile | null {
-    const spec = config.observe.accessLog;
-    if (spec === null) return null;
-    return new LogFile({
-      path: spec.path,
-      fileSystem: nodeLogFileSystem,
-      later: (delayMs, task) => void setTimeout(task, delayMs),
-      onProblem: (message, code) => this.logger.error(message, { code }),
-    });
-  }
-
-  /** @returns the bound port, or 0 when the admin listener is off or cannot be bound */
-  private async openAdmin(config: Config, snapshot: Snapshot, restarts: number): Promise<number> {
-    const address = config.admin.address;
-    if (address === null || address.kind !== 'tcp') return 0;
-    this.admin = createAdmin({
-      address,
-      host: adminHost({
-        snapshot,
-        pool: this.pool!,
-        logger: this.logger,
-        accessLog: this.accessLog,
-        startMs: this.startMs,
-        restarts,
-        readiness: () => this.readiness,
-      }),
-      onError: (error) => this.logger.error('admin request failed', { error: String(error) }),
+  private async start(order: Start): Promise<void> {
+    const { workers, restarts, upgrades } = order;
+    const { broker, logger } = this;
+    const heritage = await currentHeritage(order);
+    if (heritage === null) return send({ type: 'refused', message: 'the files have errors' });
+    logger.setLevel(heritage.config.observe.logLevel);
+    this.control = new ControlPlane({
+      heritage,
+      workers,
+      restarts,
+      upgrades,
+      broker,
+      logger,
+      onHeritage: (next) => send({ type: 'heritage', heritage: next, version: version() }),
+      askUpgrade: () => send({ type: 'upgrade' }),
+      readiness: () => this.readiness,
+      onHopeless: () => process.exit(1),
     });
     try {
-      return await this.admin.listen();
+      const lines = await this.control.start();
+      if (this.readiness !== 'starting') return; // Told to stop meanwhile.
+      this.readiness = 'ready';
+      for (const line of lines) process.stdout.write(`${line}\n`);
+      send({ type: 'ready' });
+      setInterval(() => this.sayAlive(), ALIVE_INTERVAL_MS).unref();
     } catch (error) {
-      this.admin = null;
-      this.logger.error('the admin listener is off', { error: (error as Error).message });
-      return 0;
+      if (this.readiness === 'starting') send({ type: 'refused', message: textOf(error) });
     }
+  }
+
+  private sayAlive(): void {
+    if (this.control?.isAlive() === true) send({ type: 'alive' });
+  }
+
+  /**
+   * Says that it is not ready, waits until balancers in front have seen that, then ends. With a
+   * successor nobody has to see anything: the address goes on being served.
+   */
+  private async drain(hasSuccessor: boolean): Promise<void> {
+    if (this.readiness === 'draining') return;
+    this.readiness = 'draining';
+    const { control } = this;
+    if (control === null) return this.stop();
+    const delayMs = hasSuccessor ? 0 : control.drainDelayMs;
+    this.logger.info('draining', { delay_ms: delayMs, timeout_ms: control.drainTimeoutMs });
+    if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+    if (!hasSuccessor) await this.broker.closeListeners();
+    setTimeout(() => this.abort(), control.drainTimeoutMs).unref();
+    await control.drain(hasSuccessor);
+    await this.stop();
+  }
+
+  private abort(): void {
+    if (this.isStopped) return;
+    this.readiness = 'draining';
+    this.logger.warn('aborting what is still open');
+    this.control?.abort();
+    setTimeout(() => void this.stop(), ABORT_MAX_MS).unref();
   }
 
   private async stop(): Promise<void> {
     if (this.isStopped) return;
     this.isStopped = true;
-    await this.accessLog?.close(LOG_CLOSE_MS);
-    await this.admin?.close();
+    await this.control?.close();
     this.logger.info('stopped');
     process.exit(0);
   }
 }
 
+/**
+ * What another version left is not read: a configuration is of the version that made it. The files
+ * are then.
+ */
+async function currentHeritage(order: Start): Promise<Heritage | null> {
+  const { heritage, heritageVersion } = order;
+  if (heritageVersion === version() || heritage.configPath === '') return heritage;
+  const { config, issues } = await readConfig(heritage.configPath);
+  if (issues.length > 0) process.stderr.write(formatIssues(issues, sourceText));
+  return config === null ? null : { ...heritage, config };
+}
+
 function send(message: FromProxy): void {
-  process.send?.(message);
+  // A supervisor that ends at this moment is no error of ours; its end is an event of its own.
+  if (process.connected) process.send!(message, undefined, undefined, () => {});
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Waits for orders of the supervisor. */
 export function runProxyProcess(): void {
   const proxy = new ProxyProcess();
-  // The terminal sends signals to both processes; only the supervisor turns them into orders.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) {
     process.on(signal, () => {});
   }
-  process.on('message', (message: ToProxy) => {
-    switch (message.type) {
-      case 'start':
-        proxy.start(message);
-        return;
-      case 'drain':
-        proxy.drain();
-        return;
-      case 'abort':
-        proxy.abort();
-        return;
-      case 'reopen-logs':
-        proxy.reopenLogs();
-    }
+  process.on('message', (message, handle) => {
+    proxy.take(message as ToProxy, handle as unknown as SocketHandle | undefined);
   });
-  process.on('disconnect', () => proxy.drain()); // The supervisor is gone.
+  process.on('disconnect', () => proxy.onSupervisorGone());
 }

@@ -13,17 +13,17 @@ const ROUTES_SHOWN = 20;
 export function startupLines(
   config: Config,
   snapshot: Snapshot,
-  ports: readonly number[],
+  ports: { readonly [listener: string]: number },
   adminPort: number,
 ): string[] {
   const lines = [`proxy-now ${version()} is ready`];
-  snapshot.listeners.forEach((listener, index) => {
-    const port = ports[index] || listener.port;
+  for (const listener of snapshot.listeners) {
+    const port = ports[listener.name] || listener.port;
     const isAny = listener.host === '::' || listener.host === '0.0.0.0';
     const host = isAny ? 'localhost' : bracketed(listener.host);
     const where = listener.kind === 'unix' ? `unix:${listener.host}` : `http://${host}:${port}`;
     lines.push(`  listener ${listener.name}  ${where}${isAny ? ' (all interfaces)' : ''}`);
-  });
+  }
   for (const route of snapshot.routes.slice(0, ROUTES_SHOWN)) {
     const service = snapshot.services[route.service]!;
     const endpoints = service.endpoints.map((endpoint) => endpoint.key).join(', ');

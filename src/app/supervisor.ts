@@ -1,21 +1,27 @@
 /**
- * Supervisor: owns the listening sockets and the proxy process behind them, and nothing else that
- * matters. Turns signals into orders: SIGTERM and SIGINT drain, a second one aborts, SIGUSR1
- * reopens logs. A proxy process that dies is started again, later and later while it keeps dying.
+ * Supervisor: keeps the listening sockets open and a proxy process behind them. Turns signals into
+ * orders: SIGTERM and SIGINT drain, a second one aborts, SIGHUP reloads, SIGUSR1 reopens logs,
+ * SIGUSR2 upgrades.
+ *
+ * S1  at most one process is current; a successor becomes current when it is ready, and only then
+ *     does the one before it drain. A successor that fails changes nothing.
+ * S2  a process that dies is started again with what the last good one handed over, later and
+ *     later while it keeps dying.
+ * S3  it holds sockets and that heritage, nothing else.
  */
 
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-
+import type { SavedFile } from '../control/apply/reload-outcome.ts';
 import type { Config } from '../control/config/config.ts';
-import { bindListeners } from './listening-sockets.ts';
-import type { ListeningSockets } from './listening-sockets.ts';
-import type { FromProxy, ToProxy } from './orders.ts';
+import type { FromProxy, Heritage } from './orders.ts';
 import { workerCount } from './process-limits.ts';
+import { ProxyChild } from './proxy-child.ts';
+import type { ChildEvents, Command } from './proxy-child.ts';
+import { currentCommand, upgradeCommand } from './proxy-command.ts';
+import { addressText } from './socket-address.ts';
+import { SocketBroker } from './socket-broker.ts';
+import type { PassedSocket } from './socket-broker.ts';
+import { version } from './version.ts';
 
-/** Descriptors 0 to 2, then the IPC channel. */
-const FIRST_INHERITED_FD = 4;
 const RESTART_DELAY_MIN_MS = 100;
 const RESTART_DELAY_MAX_MS = 10_000;
 /** A signal this soon after another is the same one, sent by a terminal and by npm alike. */
@@ -24,74 +30,211 @@ const SIGNAL_ECHO_MS = 200;
 const ABORT_MAX_MS = 3_000;
 /** A process that lived this long was well. */
 const STABLE_MS = 10_000;
+/** A successor that is not ready by then does not take over. */
+const UPGRADE_MAX_MS = 30_000;
 
 export interface SupervisorOptions {
   readonly config: Config;
+  /** Path of the main file; empty when there is none. */
+  readonly configPath: string;
+  /** Its files as they were read; absent when there are none. */
+  readonly files?: readonly SavedFile[];
+  /** Sockets that were open already when this process started. */
+  readonly passed?: readonly PassedSocket[];
   /** Called with the exit code when everything has ended. */
   readonly onExit: (code: number) => void;
 }
 
 export class Supervisor {
   private readonly options: SupervisorOptions;
-  private readonly workers: number;
-  private sockets: ListeningSockets | null = null;
-  private child: ChildProcess | null = null;
+  private readonly broker: SocketBroker;
+  private readonly events: ChildEvents;
+  private heritage: Heritage;
+  private heritageVersion = version();
+  private command: Command = currentCommand();
+  private current: ProxyChild | null = null;
+  private successor: ProxyChild | null = null;
+  /** Processes that finish what they have. */
+  private readonly draining = new Set<ProxyChild>();
+  private hasServed = false;
   private restarts = 0;
   private restartDelayMs = RESTART_DELAY_MIN_MS;
-  private startedMs = 0;
+  private restartTimer: NodeJS.Timeout | undefined;
+  private upgrades = 0;
+  private upgradeTimer: NodeJS.Timeout | undefined;
+  /** True when the current process asked for the upgrade, and is told how it ended. */
+  private isUpgradeAsked = false;
+  /** What the successor started with. */
+  private upgradeHeritage: Heritage | null = null;
   private stopSignals = 0;
   private stopSignalMs = 0;
-  private isRefused = false;
+  private exitCode = 0;
 
   constructor(options: SupervisorOptions) {
     this.options = options;
-    this.workers = workerCount(options.config.workers);
+    const { config, configPath, files = [] } = options;
+    this.heritage = { config, configPath, files, generation: 0, draining: [] };
+    this.broker = new SocketBroker(options.passed);
+    this.events = {
+      onMessage: (child, message) => this.onMessage(child, message),
+      onExit: (child, end, code) => this.onChildExit(child, end, code),
+    };
   }
 
-  /** @throws when an address cannot be bound */
   start(): void {
-    const { listeners } = this.options.config;
-    this.sockets = bindListeners(listeners, this.workers, FIRST_INHERITED_FD);
     process.on('SIGTERM', () => this.onStopSignal());
     process.on('SIGINT', () => this.onStopSignal());
-    process.on('SIGUSR1', () => this.order({ type: 'reopen-logs' }));
-    process.on('SIGHUP', () => {}); // A closing terminal must not end a proxy.
-    this.spawn();
+    process.on('SIGUSR1', () => this.current?.order({ type: 'reopen-logs' }));
+    process.on('SIGUSR2', () => this.upgrade(false));
+    // A closing terminal sends it too; it must not end a proxy.
+    process.on('SIGHUP', () => this.current?.order({ type: 'reload' }));
+    this.current = this.spawn(this.command);
   }
 
-  private spawn(): void {
-    const entry = fileURLToPath(
-      new URL(import.meta.url.endsWith('.ts') ? './main.ts' : './main.js', import.meta.url),
-    );
-    const child = spawn(process.execPath, [...process.execArgv, entry, 'proxy-process'], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...this.sockets!.stdio],
-      serialization: 'advanced',
-    });
-    this.child = child;
-    this.startedMs = performance.now();
-    child.on('message', (message: FromProxy) => {
-      if (message.type === 'refused') this.refuse();
-    });
-    child.on('error', () => {}); // An order to a process that is ending.
-    child.on('exit', (code, signal) => this.onChildExit(code, signal));
-    this.order({
-      type: 'start',
-      config: this.options.config,
-      workers: this.workers,
-      sockets: this.sockets!.inherited,
-      restarts: this.restarts,
-    });
+  private spawn(command: Command): ProxyChild {
+    const { heritage, heritageVersion, restarts } = this;
+    const start = {
+      command,
+      env: childEnvironment(),
+      heritage,
+      heritageVersion,
+      workers: workerCount(heritage.config.workers),
+      restarts,
+      upgrades: this.upgrades + (this.current === null ? 0 : 1),
+    };
+    return new ProxyChild(start, this.events);
   }
 
-  private order(message: ToProxy): void {
-    if (this.child?.connected === true) this.child.send(message);
+  private onMessage(child: ProxyChild, message: FromProxy): void {
+    switch (message.type) {
+      case 'want-socket':
+        return this.answer(child, message);
+      case 'addresses':
+        child.addresses = message.addresses;
+        return this.retainSockets();
+      case 'heritage':
+        child.heritage = message.heritage;
+        child.heritageVersion = message.version;
+        if (child === this.current) this.inherit(child);
+        return;
+      case 'ready':
+        return this.onReady(child);
+      case 'refused':
+        return this.onRefused(child, message.message);
+      case 'upgrade':
+        return this.upgrade(true);
+      case 'close-listeners':
+        if (this.stopSignals > 0) this.broker.closeListeners();
+        return child.order({ type: 'listeners-closed' });
+      case 'alive':
+    }
   }
 
-  /** Starting again would fail again: the reason has been printed. */
-  private refuse(): void {
-    this.isRefused = true;
-    this.order({ type: 'abort' });
-    this.child?.kill('SIGKILL');
+  private inherit(child: ProxyChild): void {
+    this.heritage = child.heritage;
+    this.heritageVersion = child.heritageVersion;
+  }
+
+  private answer(
+    child: ProxyChild,
+    { id, address, worker }: Extract<FromProxy, { type: 'want-socket' }>,
+  ): void {
+    this.broker
+      .want(address, worker, ({ port, handle }) => {
+        return child.deliver({ type: 'socket', id, port }, handle);
+      })
+      .catch((error: Error) => {
+        child.order({ type: 'socket-failed', id, message: error.message });
+      });
+  }
+
+  /** Not during an upgrade: the two processes may have different configurations. */
+  private retainSockets(): void {
+    const addresses = this.current?.addresses ?? null;
+    if (addresses === null || this.successor !== null) return;
+    void this.broker.retain(addresses);
+    void this.broker.limitWorkers(this.current!.workers);
+  }
+
+  private onReady(child: ProxyChild): void {
+    child.isReady = true;
+    this.hasServed = true;
+    if (child === this.successor) this.takeOver(child);
+    for (const address of this.broker.unused) {
+      say(`${addressText(address)} was passed in, but no listener has that address`);
+    }
+  }
+
+  private onRefused(child: ProxyChild, message: string): void {
+    if (child === this.successor) {
+      this.failUpgrade(message);
+    } else if (child === this.current) {
+      say(message);
+      // What served once may serve again: a want of descriptors or memory passes.
+      if (!this.hasServed) this.stopSignals = 1;
+      this.exitCode = 1;
+      child.kill();
+    }
+  }
+
+  /** Starts a second process from what is on disk now, which takes over when it is ready. */
+  private upgrade(isAsked: boolean): void {
+    const problem = this.upgradeProblem();
+    if (problem !== null) {
+      say(`no upgrade: ${problem}`);
+      if (isAsked) this.current?.order({ type: 'upgraded', problem });
+      return;
+    }
+    this.isUpgradeAsked = isAsked;
+    this.upgradeHeritage = this.heritage;
+    this.successor = this.spawn(upgradeCommand(this.command));
+    this.upgradeTimer = setTimeout(() => {
+      this.failUpgrade(`the new process was not ready after ${UPGRADE_MAX_MS / 1_000} s`);
+    }, UPGRADE_MAX_MS);
+  }
+
+  private upgradeProblem(): string | null {
+    if (this.stopSignals > 0) return 'the proxy is stopping';
+    if (this.successor !== null) return 'an upgrade is running already';
+    if (this.current?.isReady !== true) return 'the proxy process is not ready itself';
+    return null;
+  }
+
+  private failUpgrade(problem: string): void {
+    const { successor } = this;
+    if (successor === null) return;
+    this.successor = null;
+    clearTimeout(this.upgradeTimer);
+    say(`the upgrade failed, and the process before it serves on: ${problem}`);
+    if (this.isUpgradeAsked) this.current?.order({ type: 'upgraded', problem });
+    this.letEnd(successor);
+    successor.kill();
+    this.retainSockets();
+    if (this.current === null) this.restart('');
+  }
+
+  private takeOver(child: ProxyChild): void {
+    clearTimeout(this.upgradeTimer);
+    const old = this.current;
+    const hasChanged = this.heritage !== this.upgradeHeritage;
+    this.successor = null;
+    this.current = child;
+    this.command = child.command;
+    this.inherit(child);
+    this.upgrades++;
+    this.retainSockets();
+    if (hasChanged) child.order({ type: 'reload' }); // Something was applied meanwhile.
+    if (old === null) return;
+    if (this.isUpgradeAsked) old.order({ type: 'upgraded', problem: null });
+    old.order({ type: 'drain', hasSuccessor: true });
+    this.letEnd(old);
+  }
+
+  /** A process that has its orders to end; it is killed when it does not. */
+  private letEnd(child: ProxyChild): void {
+    this.draining.add(child);
+    const endMs = child.heritage.config.drainTimeoutMs + ABORT_MAX_MS;
+    setTimeout(() => child.kill(), endMs).unref();
   }
 
   private onStopSignal(): void {
@@ -100,40 +243,66 @@ export class Supervisor {
     this.stopSignalMs = nowMs;
     if (isEcho) return;
     this.stopSignals++;
-    // First ours, so that the workers' are the last ones: a socket nobody accepts from would
-    // queue connections only to reset them.
-    this.sockets?.close();
-    this.sockets = null;
-    if (this.child === null) this.exit(0); // Between two processes.
-    else if (this.stopSignals === 1) this.order({ type: 'drain' });
-    else this.abort(this.child);
+    clearTimeout(this.restartTimer);
+    if (this.successor !== null) this.failUpgrade('the proxy is stopping');
+    const children = this.children();
+    if (this.stopSignals === 1) {
+      for (const child of children) child.order({ type: 'drain', hasSuccessor: false });
+    } else {
+      for (const child of children) child.order({ type: 'abort' });
+      setTimeout(() => children.forEach((child) => child.kill()), ABORT_MAX_MS);
+    }
+    this.checkEnd();
   }
 
-  private abort(child: ChildProcess): void {
-    this.order({ type: 'abort' });
-    setTimeout(() => child.kill('SIGKILL'), ABORT_MAX_MS);
+  private children(): ProxyChild[] {
+    return this.current === null ? [...this.draining] : [this.current, ...this.draining];
   }
 
-  private onChildExit(code: number | null, signal: NodeJS.Signals | null): void {
-    this.child = null;
-    if (this.isRefused) return this.exit(1);
-    if (this.stopSignals > 0) return this.exit(code ?? 1);
-    const livedMs = performance.now() - this.startedMs;
-    if (livedMs > STABLE_MS) this.restartDelayMs = RESTART_DELAY_MIN_MS;
+  private onChildExit(child: ProxyChild, end: string, code: number | null): void {
+    if (child === this.successor) {
+      this.failUpgrade(`the new process ended (${end})`);
+    }
+    this.draining.delete(child);
+    if (child !== this.current) return this.checkEnd();
+    this.current = null;
+    if (this.stopSignals > 0) {
+      this.exitCode = this.exitCode || (code ?? 1);
+      return this.checkEnd();
+    }
+    if (child.livedMs > STABLE_MS) this.restartDelayMs = RESTART_DELAY_MIN_MS;
+    const lived = `${(child.livedMs / 1_000).toFixed(1)} s`;
+    this.restart(`the proxy process ended (${end}) after ${lived}`);
+  }
+
+  private restart(reason: string): void {
+    if (this.stopSignals > 0) return;
+    this.exitCode = 0;
+    this.restarts++;
+    if (this.successor !== null) return say(`${reason}; its successor is starting already`);
     const delayMs = this.restartDelayMs;
     this.restartDelayMs = Math.min(delayMs * 2, RESTART_DELAY_MAX_MS);
-    this.restarts++;
-    process.stderr.write(
-      `proxy-now: the proxy process ended (${signal ?? `code ${code}`}); ` +
-        `starting it again in ${delayMs} ms\n`,
-    );
-    setTimeout(() => {
-      if (this.stopSignals === 0) this.spawn();
+    say(`${reason}; start ${this.restarts} of another one in ${delayMs} ms`);
+    this.restartTimer = setTimeout(() => {
+      this.current = this.spawn(this.command);
     }, delayMs);
   }
 
-  private exit(code: number): void {
-    this.sockets?.close();
-    this.options.onExit(code);
+  private checkEnd(): void {
+    if (this.stopSignals === 0 || this.children().length > 0) return;
+    this.broker.close();
+    this.options.onExit(this.exitCode);
   }
+}
+
+/** What is meant for this process alone stays here. */
+function childEnvironment(): NodeJS.ProcessEnv {
+  const own = ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES', 'NOTIFY_SOCKET', 'WATCHDOG_USEC'];
+  const env = { ...process.env };
+  for (const name of own) delete env[name];
+  return env;
+}
+
+function say(text: string): void {
+  process.stderr.write(`proxy-now: ${text}\n`);
 }

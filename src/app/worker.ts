@@ -5,26 +5,38 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { getHeapStatistics } from 'node:v8';
+import type { HeapInfo } from 'node:v8';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
-import { WorkerCell, resetGauges } from '../contract/metric-layout.ts';
+import { WorkerCell, resetCounters, resetGauges } from '../contract/metric-layout.ts';
 import type { FromWorker, ToWorker, WorkerStart } from '../contract/message.ts';
+import type { AccessLogSpec, Snapshot } from '../contract/snapshot.ts';
+import { applySnapshotUpdate } from '../contract/snapshot-update.ts';
 import { DataPlane } from '../data/listener/data-plane.ts';
+import { MemoryGauge } from '../data/io/node/memory-gauge.ts';
 import { NodeBackend } from '../data/io/node/node-backend.ts';
 import { AccessLog } from '../data/record/access-log.ts';
 import { LogLine } from '../data/record/log-line.ts';
+import { OverloadWatch } from './overload-watch.ts';
+import { socketBudget } from './process-limits.ts';
 import { linkMiddleware } from './registry.ts';
 
 /** How often gauges are sampled and the access log is flushed. */
 const TICK_MS = 250;
+/** Longest wait at the end for control to take the last log lines. */
+const LOG_WAIT_MS = 1_000;
+/** After that, longest time until the thread has ended, whatever still holds it. */
+const EXIT_WAIT_MS = 2_000;
 
 const start = workerData as WorkerStart;
 const port = parentPort!;
 const cells = new Float64Array(start.metricBuffer);
 resetGauges(cells);
 
+const { listeners } = start.snapshot;
 const backend = new NodeBackend({
   memoryMax: start.snapshot.limits.bufferSizeMax,
+  ...socketBudget(start.workerCount, listeners.length),
   wallMs: () => Date.now(),
   random: () => Math.random(),
   reusePort: start.workerCount > 1,
@@ -36,19 +48,34 @@ const plane = new DataPlane(
     cells,
     workerCount: start.workerCount,
     middleware: linkMiddleware,
-    listenerFd: (name) => start.listenerFds[name] ?? -1,
-    // A unix socket is one file: the first worker serves it.
-    servesListener: (spec) => spec.kind === 'tcp' || start.index === 0,
+    // Without an inherited descriptor a unix socket is one file: the first worker serves it.
+    servesListener: (spec, fd) => spec.kind === 'tcp' || fd >= 0 || start.index === 0,
     reportInternal,
     reportListenError: (listener, message) => send({ type: 'listen-failed', listener, message }),
+    reportOutlier: (report) => send({ type: 'outlier', report }),
   },
   start.snapshot,
 );
 
-const logReturns: (() => void)[] = [];
-const accessLog = openAccessLog();
-plane.setAccessLog(accessLog);
+if (start.health.length > 0) plane.applyHealth(start.health);
+let current: Snapshot = start.snapshot;
+let linkedGeneration = 0;
+let isBroken = false;
+let isFinishing = false;
 
+const logBuffers = start.accessLogBuffers.map((buffer) => new Uint8Array(buffer));
+const logReturns: (() => void)[] = [];
+let accessLog: AccessLog | null = null;
+useAccessLog(start.snapshot.observe.accessLog);
+
+const watch = new OverloadWatch({
+  plane,
+  backend,
+  cells,
+  memory: new MemoryGauge(),
+  nowMs: () => performance.now(),
+  warn: (message) => send({ type: 'log', level: 'warn', message }),
+});
 const delay = monitorEventLoopDelay({ resolution: 20 });
 delay.enable();
 setInterval(sample, TICK_MS).unref();
@@ -57,14 +84,16 @@ sample();
 port.on('message', (message: ToWorker) => {
   switch (message.type) {
     case 'publish':
-      plane.publish(message.snapshot);
-      send({ type: 'linked', generation: message.snapshot.generation });
+      publish(message);
+      return;
+    case 'health':
+      plane.applyHealth(message.endpoints);
       return;
     case 'log-written':
       logReturns[message.buffer]?.();
       return;
     case 'drain':
-      plane.drain(finish);
+      plane.drain(message.hasSuccessor, finish);
       return;
     case 'abort':
       plane.abort();
@@ -73,23 +102,48 @@ port.on('message', (message: ToWorker) => {
   }
 });
 
-// A rejection or exception nobody expected is a bug; it costs one exchange, never the worker.
-process.on('uncaughtException', reportInternal);
-process.on('unhandledRejection', reportInternal);
+// A rejection or exception nobody expected is a bug: what it left half done is not known. The
+// worker serves on until control has put another in its place.
+process.on('uncaughtException', reportBroken);
+process.on('unhandledRejection', reportBroken);
 
-plane.listen((ports) => send({ type: 'listening', ports }));
+plane.listen(start.listenerFds, (ports) => send({ type: 'listening', ports }));
 
-function openAccessLog(): AccessLog | null {
-  const spec = start.snapshot.observe.accessLog;
-  if (spec === null) return null;
-  const buffers = start.accessLogBuffers.map((buffer) => new Uint8Array(buffer));
+function publish(message: Extract<ToWorker, { type: 'publish' }>): void {
+  const { accessLog: logBefore } = current.observe;
+  const { update } = message;
+  current = applySnapshotUpdate(current, update);
+  if (update.kind === 'delta') for (const block of update.recycled) resetCounters(cells, block);
+  const { generation, observe } = current;
+  if (!isSameLog(logBefore, observe.accessLog)) useAccessLog(observe.accessLog);
+  plane.publish(current, message, () => {
+    if (generation < linkedGeneration) return; // Its listeners took longer than the next one's.
+    linkedGeneration = generation;
+    send({ type: 'linked', generation });
+  });
+}
+
+/** Lines written so far go out first: they belong to the file and format there were. */
+function useAccessLog(spec: AccessLogSpec | null): void {
+  accessLog?.flush();
+  if (spec === null || logBuffers.length === 0) {
+    plane.setAccessLog(null);
+    return;
+  }
+  const line = new LogLine(spec);
+  if (accessLog === null) accessLog = openAccessLog(line);
+  else accessLog.useLine(line);
+  plane.setAccessLog(accessLog);
+}
+
+function openAccessLog(line: LogLine): AccessLog {
   return new AccessLog({
-    line: new LogLine(spec),
+    line,
     cells,
-    buffers,
+    buffers: logBuffers,
     sink: {
       write(bytes, done) {
-        const buffer = buffers.findIndex((own) => own.buffer === bytes.buffer);
+        const buffer = logBuffers.findIndex((own) => own.buffer === bytes.buffer);
         logReturns[buffer] = done;
         send({ type: 'log-filled', buffer, size: bytes.length });
       },
@@ -97,27 +151,56 @@ function openAccessLog(): AccessLog | null {
   });
 }
 
+function isSameLog(one: AccessLogSpec | null, other: AccessLogSpec | null): boolean {
+  if (one === null || other === null) return one === other;
+  const isSameLine = one.format === other.format && one.template === other.template;
+  return isSameLine && one.path === other.path;
+}
+
 function sample(): void {
-  const heap = getHeapStatistics() as { used_heap_size: number; total_allocated_bytes?: number };
+  const heap: HeapInfo & { total_allocated_bytes?: number } = getHeapStatistics();
+  cells[WorkerCell.beats]!++;
   cells[WorkerCell.heapUsedBytes] = heap.used_heap_size;
   cells[WorkerCell.heapAllocatedBytes] = heap.total_allocated_bytes ?? 0;
   cells[WorkerCell.eventLoopLagMs] = delay.max / 1e6;
   cells[WorkerCell.timers] = backend.timerCount;
-  cells[WorkerCell.chunkBytes] = backend.chunks.memorySize;
+  cells[WorkerCell.chunkBytes] = backend.chunks.usedSize;
   delay.reset();
+  watch.sample(heap.used_heap_size / heap.heap_size_limit);
   accessLog?.flush();
 }
 
+/** Nothing is left to serve: hands over the last log lines, reports, and lets the thread end. */
 function finish(): void {
+  if (isFinishing) return;
+  isFinishing = true;
+  plane.closePools();
+  waitForLog(performance.now() + LOG_WAIT_MS, () => {
+    sample();
+    send({ type: 'drained' });
+    port.unref();
+    setTimeout(() => process.exit(0), EXIT_WAIT_MS).unref();
+  });
+}
+
+function waitForLog(deadlineMs: number, done: () => void): void {
   accessLog?.flush();
-  sample();
-  send({ type: 'drained' });
+  const isWritten = accessLog === null || accessLog.isDrained;
+  if (isWritten || performance.now() >= deadlineMs) done();
+  else setTimeout(waitForLog, 10, deadlineMs, done);
 }
 
 function reportInternal(error: unknown): void {
   cells[WorkerCell.internalErrors]!++;
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   send({ type: 'log', level: 'error', message: `internal error: ${text}` });
+}
+
+function reportBroken(error: unknown): void {
+  reportInternal(error);
+  if (isBroken) return;
+  isBroken = true;
+  send({ type: 'broken' });
 }
 
 function send(message: FromWorker): void {

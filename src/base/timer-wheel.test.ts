@@ -94,6 +94,52 @@ test('timer wheel: a jump of many turns keeps the order', () => {
   assert.deepEqual(order, [25_000, 26_000, 60_000, 3_000_000, 90_000_000]);
 });
 
+test('timer wheel: a stall counts for one turn only, and timers set during it are not late', () => {
+  let ms = 10_000;
+  const wheel = new TimerWheel({ nowMs: () => ms, turnMaxMs: 500 });
+  const fired: string[] = [];
+  const name = (text: string): WheelTimer => wheel.timer(() => fired.push(text));
+  name('due').set(500);
+  name('later').set(600);
+  ms += 20_000; // Stopped and thawed: bytes are read first, and arm a timer, then the wheel turns.
+  name('new').set(1_000);
+  wheel.advance(ms);
+  assert.deepEqual(fired, ['due']); // What is within a turn is due; all else goes on as before.
+  ms += 50;
+  wheel.advance(ms);
+  assert.deepEqual(fired, ['due']);
+  ms += 100;
+  wheel.advance(ms);
+  assert.deepEqual(fired, ['due', 'later']);
+  ms += 400;
+  wheel.advance(ms);
+  ms += 350;
+  wheel.advance(ms);
+  assert.deepEqual(fired, ['due', 'later']); // 900 ms after the thaw.
+  ms += 150;
+  wheel.advance(ms);
+  assert.deepEqual(fired, ['due', 'later', 'new']); // The turn it was set in is over: no stall.
+});
+
+test('timer wheel: turns that take longer than they count for still reach every deadline', () => {
+  let ms = 0;
+  const wheel = new TimerWheel({ nowMs: () => ms, turnMaxMs: 500 });
+  let firedAtMs = -1;
+  wheel.timer(() => (firedAtMs = ms)).set(5_000);
+  while (firedAtMs < 0 && ms < 60_000) wheel.advance((ms += 1_000));
+  assert.equal(firedAtMs, 10_000); // Half as fast, never standing still.
+});
+
+test('timer wheel: a wheel that was empty for long counts from when it wakes', () => {
+  let ms = 0;
+  const wheel = new TimerWheel({ nowMs: () => ms, turnMaxMs: 500 });
+  let firedAtMs = -1;
+  ms = 3_600_000; // Nobody advances an empty wheel.
+  wheel.timer(() => (firedAtMs = ms)).set(200);
+  while (firedAtMs < 0 && ms < 3_700_000) wheel.advance((ms += 50));
+  assert.ok(firedAtMs >= 3_600_200 && firedAtMs <= 3_600_300, String(firedAtMs));
+});
+
 test('timer wheel: does nothing when the clock goes back', () => {
   const clock = new Clock();
   let fired = 0;

@@ -7,6 +7,9 @@
  *     step is unspecified. A clock that jumped (a process stopped and thawed) fires each due timer
  *     once, in the same order.
  * W3  `set` and `clear` allocate nothing.
+ * W4  between two calls of `advance` the wheel's time moves by at most `turnMax`: time in which
+ *     nothing ran (a process stopped, a machine paused) is nobody's delay. What was armed with
+ *     more than that to go is still armed after any stall.
  *
  * One ring of buckets. A timer re-armed to a later deadline stays in its bucket; when the bucket
  * comes up it moves to where it belongs. So a connection that pushes its idle
@@ -15,6 +18,8 @@
  */
 
 const BUCKET_COUNT = 512; // A power of two; 25.6 s for one turn at 50 ms.
+/** Default of `turnMaxMs`: no limit. */
+const TURN_UNLIMITED = Infinity;
 
 export interface TimerWheelOptions {
   /** Monotonic milliseconds. */
@@ -22,6 +27,8 @@ export interface TimerWheelOptions {
   /** Called when the wheel, until now empty, holds a timer: start calling `advance`. */
   readonly onWake?: () => void;
   readonly resolutionMs?: number;
+  /** Most time that one turn of the driver may count for (W4). */
+  readonly turnMaxMs?: number;
 }
 
 export class TimerWheel {
@@ -29,9 +36,14 @@ export class TimerWheel {
   linkedCount = 0;
 
   readonly resolutionMs: number;
-  readonly #nowMs: () => number;
+  readonly #clockMs: () => number;
+  readonly #turnMaxMs: number;
   readonly #onWake: () => void;
   readonly #buckets: (WheelTimer | null)[];
+  /** Time that was skipped so far: the wheel's clock is behind the driver's by as much. */
+  #skippedMs = 0;
+  /** The driver's clock at the last `advance`, or when the wheel woke. */
+  #turnMs: number;
   /** The last step whose bucket is empty. */
   #tick: number;
   /** The first step a timer may be put in: the next one, while firing the one after. */
@@ -40,10 +52,12 @@ export class TimerWheel {
 
   constructor(options: TimerWheelOptions) {
     this.resolutionMs = options.resolutionMs ?? 50;
-    this.#nowMs = options.nowMs;
+    this.#clockMs = options.nowMs;
+    this.#turnMaxMs = options.turnMaxMs ?? TURN_UNLIMITED;
     this.#onWake = options.onWake ?? ignore;
     this.#buckets = Array.from({ length: BUCKET_COUNT }, () => null);
-    this.#tick = Math.floor(this.#nowMs() / this.resolutionMs);
+    this.#turnMs = this.#clockMs();
+    this.#tick = Math.floor(this.#turnMs / this.resolutionMs);
     this.#tickMin = this.#tick + 1;
   }
 
@@ -59,7 +73,7 @@ export class TimerWheel {
    */
   advance(nowMs: number): void {
     if (this.#isAdvancing) return;
-    const target = Math.floor(nowMs / this.resolutionMs);
+    const target = Math.floor(this.#turn(nowMs) / this.resolutionMs);
     this.#isAdvancing = true;
     try {
       while (this.#tick < target) {
@@ -76,7 +90,9 @@ export class TimerWheel {
 
   /** Arms `timer`; called by `WheelTimer.set`. */
   arm(timer: WheelTimer, delayMs: number): void {
-    const nowMs = this.#nowMs();
+    const clockMs = this.#clockMs();
+    if (this.linkedCount === 0 && !this.#isAdvancing) this.#turnMs = clockMs; // It slept.
+    const nowMs = this.#wheelMs(clockMs);
     const deadline = Math.ceil((nowMs + (delayMs > 0 ? delayMs : 0)) / this.resolutionMs);
     timer.deadlineTick = deadline;
     timer.isSet = true;
@@ -96,6 +112,20 @@ export class TimerWheel {
   /** Takes a cleared timer out at once: its owner may be a connection that is gone. */
   disarm(timer: WheelTimer): void {
     this.#unlink(timer);
+  }
+
+  /** A turn of the driver begins at `nowMs` of its clock. @returns the wheel's time (W4) */
+  #turn(nowMs: number): number {
+    const stallMs = nowMs - this.#turnMs - this.#turnMaxMs;
+    if (stallMs > 0) this.#skippedMs += stallMs;
+    this.#turnMs = nowMs;
+    return nowMs - this.#skippedMs;
+  }
+
+  /** The wheel's time inside of a turn. */
+  #wheelMs(nowMs: number): number {
+    const stallMs = nowMs - this.#turnMs - this.#turnMaxMs;
+    return nowMs - this.#skippedMs - (stallMs > 0 ? stallMs : 0);
   }
 
   #fire(tick: number): void {

@@ -41,6 +41,9 @@ export const Fault = {
   memoryLimit: 36,
   loopDetected: 37,
   requestTimeout: 39,
+  circuitOpen: 40,
+  overloaded: 41,
+  socketLimit: 42,
   // The origin could not be reached.
   connectRefused: 50,
   connectTimeout: 51,
@@ -64,9 +67,11 @@ export const Fault = {
   upstreamWriteTimeout: 75,
   tunnelIdleTimeout: 76,
   upstreamIdleTimeout: 77,
+  tryTimeout: 78,
   // Ours.
   internal: 90,
   aborted: 91,
+  routeChanged: 92,
 } as const;
 export type Fault = (typeof Fault)[keyof typeof Fault];
 
@@ -77,9 +82,10 @@ export type FaultOrigin = 'client' | 'proxy' | 'upstream';
  * When another attempt is allowed:
  * `never`; `unsent` when no byte of the request reached an origin;
  * `unanswered` when the origin closed before any response byte and the request asks for nothing
- * to change (RFC 9110 §9.2.1), so that sending it again has no effect of its own.
+ * to change (RFC 9110 §9.2.1), so that sending it again has no effect of its own;
+ * `late` when no answer came in time, with the same condition on the request.
  */
-export type FaultRetry = 'never' | 'unsent' | 'unanswered';
+export type FaultRetry = 'never' | 'unsent' | 'unanswered' | 'late';
 
 export interface FaultInfo {
   /** Metric label and the `fault` field of logs and JSON error bodies. Stable. */
@@ -298,7 +304,7 @@ export const FAULTS: { readonly [F in Fault]: FaultInfo } = {
     'proxy',
     503,
     'never',
-    'No connection to the service became free in time.',
+    'No place at the service became free in time.',
   ),
   [Fault.memoryLimit]: row(
     'memory_limit',
@@ -320,6 +326,27 @@ export const FAULTS: { readonly [F in Fault]: FaultInfo } = {
     504,
     'never',
     'The exchange took longer than its total timeout.',
+  ),
+  [Fault.circuitOpen]: row(
+    'circuit_open',
+    'proxy',
+    503,
+    'never',
+    'Too much of the service fails; it is given a rest.',
+  ),
+  [Fault.overloaded]: row(
+    'overloaded',
+    'proxy',
+    503,
+    'never',
+    'The proxy is overloaded and takes no new requests for a moment.',
+  ),
+  [Fault.socketLimit]: row(
+    'socket_limit',
+    'proxy',
+    503,
+    'never',
+    'The proxy has no file descriptor left for a connection to the endpoint.',
   ),
   [Fault.connectRefused]: row(
     'connect_refused',
@@ -437,7 +464,7 @@ export const FAULTS: { readonly [F in Fault]: FaultInfo } = {
     'response_head_timeout',
     'upstream',
     504,
-    'never',
+    'late',
     'The endpoint did not answer in time.',
   ),
   [Fault.responseBodyTimeout]: row(
@@ -468,6 +495,13 @@ export const FAULTS: { readonly [F in Fault]: FaultInfo } = {
     'never',
     'An unused connection to the endpoint was closed; no exchange is affected.',
   ),
+  [Fault.tryTimeout]: row(
+    'try_timeout',
+    'upstream',
+    504,
+    'late',
+    'The endpoint did not answer within the time of one attempt.',
+  ),
   [Fault.internal]: row('internal', 'proxy', 500, 'never', 'The proxy made a mistake.'),
   [Fault.aborted]: row(
     'aborted',
@@ -476,7 +510,14 @@ export const FAULTS: { readonly [F in Fault]: FaultInfo } = {
     'never',
     'The proxy aborted the exchange at the end of a drain.',
   ),
+  [Fault.routeChanged]: row(
+    'route_changed',
+    'proxy',
+    0,
+    'never',
+    'A reload changed the route, and its open streams are closed then.',
+  ),
 };
 
 /** Size of an array indexed by fault. */
-export const FAULT_INDEX_MAX = 92;
+export const FAULT_INDEX_MAX = 96;

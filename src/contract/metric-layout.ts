@@ -61,6 +61,22 @@ export const WorkerCell = {
   timers: 16,
   /** Exchanges of upgraded connections (tunnels) that are open now (g). */
   tunnels: 17,
+  /** Requests refused because the worker was overloaded. */
+  shed: 18,
+  /** Retries that the budget of their service did not allow. */
+  retriesDenied: 19,
+  /** Second attempts started because the first was slow. */
+  hedges: 20,
+  /** Streams and tunnels ended because a reload changed their route. */
+  streamsClosed: 21,
+  /** Time to link snapshots; set, not added: the last one (g). */
+  linkUs: 22,
+  /** Times accepting was paused for want of descriptors. */
+  acceptPauses: 23,
+  /** (g) 0: calm; 1: no keep-alive; 2: new requests are refused; see docs/internals/overload.md. */
+  overloadLevel: 24,
+  /** Samples the worker took of itself, several per second: proof that its loop runs. */
+  beats: 25,
   /** One cell per fault, indexed by `Fault`. */
   faults: FAULT_CELL,
   /** Histogram of sampled route lookups, in ns. */
@@ -97,6 +113,14 @@ export const ServiceCell = {
   unavailable: 1,
   /** (g) Endpoints that may be chosen now. */
   endpointsAvailable: 2,
+  /** (g) Exchanges waiting for a place. */
+  queued: 3,
+  /** (g) 1 while the circuit is open, 0.5 while it tries. */
+  circuitOpen: 4,
+  /** (g) Exchanges that may be in progress in this worker; 0 for no limit. */
+  concurrencyLimit: 5,
+  /** (g) 1 while health is ignored because too few endpoints are up. */
+  panic: 6,
 } as const;
 
 /** Offsets in an endpoint's block. */
@@ -111,6 +135,8 @@ export const EndpointCell = {
   idleConnections: 5,
   /** (g) Exchanges waiting for a connection. */
   queued: 6,
+  /** (g) 1: up; 0: down or draining. */
+  isUp: 7,
   /** Histogram of connection establishment, in µs. */
   connectUs: 8,
 } as const;
@@ -126,9 +152,28 @@ export const ControlCell = {
   processRestarts: 6,
   accessLogWriteDropped: 7,
   isReady: 8,
+  generation: 9,
+  /** Reloads by how they ended; three cells in this order. */
+  reloadsApplied: 10,
+  reloadsUnchanged: 11,
+  reloadsRejected: 12,
+  /** From the cause to the last worker's acknowledgement, of the last applied one. */
+  lastReloadMs: 13,
+  /** Unix time of the last applied one. */
+  lastReloadAtMs: 14,
+  /** 1 while the files on disk are what is served, 0 while they have an error. */
+  isConfigGood: 15,
+  rollbacks: 16,
+  autosaveFailures: 17,
+  ejections: 18,
+  healthChecks: 19,
+  healthChecksFailed: 20,
+  upgrades: 21,
+  /** (g) Event loop delay of the control thread since the last scrape. */
+  eventLoopLagMs: 22,
 } as const;
 /** Size of the control plane's array. */
-export const CONTROL_CELLS = 9;
+export const CONTROL_CELLS = 23;
 
 const LISTENER_CELLS = 8;
 const ROUTE_CELLS = roundUp(RouteCell.durationUs + HISTOGRAM_CELLS);
@@ -145,11 +190,19 @@ export const METRIC_CELLS = ENDPOINTS_START + METRIC_INDEX_MAX * ENDPOINT_CELLS;
 export const METRIC_BUFFER_SIZE = METRIC_CELLS * 8;
 
 const LISTENER_GAUGES = [ListenerCell.open];
-const SERVICE_GAUGES = [ServiceCell.exchangesInProgress, ServiceCell.endpointsAvailable];
+const SERVICE_GAUGES = [
+  ServiceCell.exchangesInProgress,
+  ServiceCell.endpointsAvailable,
+  ServiceCell.queued,
+  ServiceCell.circuitOpen,
+  ServiceCell.concurrencyLimit,
+  ServiceCell.panic,
+];
 const ENDPOINT_GAUGES = [
   EndpointCell.connections,
   EndpointCell.idleConnections,
   EndpointCell.queued,
+  EndpointCell.isUp,
 ];
 const WORKER_GAUGES = [
   WorkerCell.exchangesInProgress,
@@ -161,7 +214,22 @@ const WORKER_GAUGES = [
   WorkerCell.chunkBytes,
   WorkerCell.timers,
   WorkerCell.tunnels,
+  WorkerCell.linkUs,
+  WorkerCell.overloadLevel,
 ];
+
+const FAMILIES: {
+  readonly [F in MetricFamily]: {
+    readonly base: (index: number) => number;
+    readonly size: number;
+    readonly gauges: readonly number[];
+  };
+} = {
+  listener: { base: listenerBase, size: LISTENER_CELLS, gauges: LISTENER_GAUGES },
+  route: { base: routeBase, size: ROUTE_CELLS, gauges: [] },
+  service: { base: serviceBase, size: SERVICE_CELLS, gauges: SERVICE_GAUGES },
+  endpoint: { base: endpointBase, size: ENDPOINT_CELLS, gauges: ENDPOINT_GAUGES },
+};
 
 /** First cell of a listener's block. An index out of range shares the last block. */
 export function listenerBase(metricIndex: number): number {
@@ -182,6 +250,26 @@ export function serviceBase(metricIndex: number): number {
 /** First cell of an endpoint's block. An index out of range shares the last block. */
 export function endpointBase(metricIndex: number): number {
   return ENDPOINTS_START + inRange(metricIndex) * ENDPOINT_CELLS;
+}
+
+/** What has blocks, besides the worker itself. */
+export type MetricFamily = 'listener' | 'route' | 'service' | 'endpoint';
+
+export interface MetricBlock {
+  readonly family: MetricFamily;
+  readonly index: number;
+}
+
+/**
+ * Zeroes the counters of a block that another name has from now on. Gauges stay: what they count
+ * may still be there, and goes down by itself.
+ */
+export function resetCounters(cells: Float64Array, { family, index }: MetricBlock): void {
+  const { base, size, gauges } = FAMILIES[family];
+  const start = base(index);
+  for (let offset = 0; offset < size; offset++) {
+    if (!gauges.includes(offset)) zero(cells, start, [offset]);
+  }
 }
 
 /** Offset to add to `RouteCell.requests`: 1 to 5 for a final status, 0 for none or nonsense. */

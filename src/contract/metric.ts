@@ -48,6 +48,7 @@ const POWERS_US = [8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 23, 25];
 const POWERS_NS = [6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
 
 const STATUS_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'];
+const RELOAD_RESULTS = ['applied', 'unchanged', 'rejected'];
 const ACQUIRE_RESULTS = ['reused', 'connected', 'queued', 'refused'];
 
 type Rest = Partial<MetricDefinition>;
@@ -162,6 +163,26 @@ export const METRICS: readonly MetricDefinition[] = [
     'service_endpoints_available',
     'Endpoints of the service that may be chosen now.',
   ),
+  gauge('service', ServiceCell.queued)(
+    'service_queue_length',
+    'Requests waiting for a place at the service now.',
+  ),
+  gauge('service', ServiceCell.circuitOpen, { merge: 'max' })(
+    'service_circuit_open',
+    '1 while the circuit of the service is open in a worker, 0.5 while it tries.',
+  ),
+  gauge('service', ServiceCell.concurrencyLimit)(
+    'service_concurrency_limit',
+    'Requests of the service that may be in progress; 0 for no limit.',
+  ),
+  gauge('service', ServiceCell.panic, { merge: 'max' })(
+    'service_panic',
+    '1 while health is ignored because too few endpoints of the service are up.',
+  ),
+  gauge('endpoint', EndpointCell.isUp, { merge: 'max' })(
+    'upstream_up',
+    '1 while the endpoint gets traffic; 0 while it is down, ejected or draining.',
+  ),
   counter('endpoint', EndpointCell.attempts)(
     'upstream_attempts_total',
     'Attempts to serve a request on the endpoint, the first one included.',
@@ -236,6 +257,38 @@ export const METRICS: readonly MetricDefinition[] = [
     PER_WORKER,
   )('worker_chunk_bytes', 'Buffer memory in use by the worker for bytes on their way.'),
   gauge('worker', WorkerCell.timers, PER_WORKER)('worker_timers', 'Timers armed in the worker.'),
+  gauge('worker', WorkerCell.linkUs, { ...PER_WORKER, scale: 1e-6 })(
+    'worker_snapshot_link_seconds',
+    'Time the worker took to link the configuration it serves.',
+  ),
+  gauge(
+    'worker',
+    WorkerCell.overloadLevel,
+    PER_WORKER,
+  )(
+    'worker_overload_level',
+    '0: calm; 1: connections are closed after their answer; 2: new requests are refused.',
+  ),
+  counter('worker', WorkerCell.shed)(
+    'requests_shed_total',
+    'Requests refused because a worker was overloaded.',
+  ),
+  counter('worker', WorkerCell.retriesDenied)(
+    'retries_denied_total',
+    'Retries that the budget of their service did not allow.',
+  ),
+  counter('worker', WorkerCell.hedges)(
+    'hedges_total',
+    'Second attempts started because the first was slow.',
+  ),
+  counter('worker', WorkerCell.streamsClosed)(
+    'streams_closed_total',
+    'Streams and tunnels ended because a reload changed their route.',
+  ),
+  counter('worker', WorkerCell.acceptPauses)(
+    'accept_pauses_total',
+    'Times accepting was paused because no file descriptor was left.',
+  ),
   counter('worker', WorkerCell.internalErrors)(
     'internal_errors_total',
     'Exceptions caught in workers. Each is a bug of the proxy; please report it.',
@@ -264,6 +317,51 @@ export const METRICS: readonly MetricDefinition[] = [
   counter('control', ControlCell.processRestarts)(
     'process_restarts_total',
     'Starts of the proxy process after one that died.',
+  ),
+  gauge('control', ControlCell.generation)(
+    'config_generation',
+    'Generation of the configuration that was published last.',
+  ),
+  counter('control', ControlCell.reloadsApplied, { labels: ['result'], values: RELOAD_RESULTS })(
+    'reloads_total',
+    'Reloads by how they ended: applied, unchanged, or rejected.',
+  ),
+  gauge('control', ControlCell.lastReloadMs, { scale: 1e-3 })(
+    'last_reload_duration_seconds',
+    'Time of the last applied reload, from its cause to the last acknowledgement of a worker.',
+  ),
+  gauge('control', ControlCell.lastReloadAtMs, { scale: 1e-3 })(
+    'last_reload_timestamp_seconds',
+    'When the last reload was applied, in seconds since 1970; 0 before the first.',
+  ),
+  gauge('control', ControlCell.isConfigGood)(
+    'config_good',
+    '1 while the files on disk are what is served, 0 while they have an error.',
+  ),
+  counter('control', ControlCell.rollbacks)(
+    'rollbacks_total',
+    'Reloads taken back because too many requests failed after them.',
+  ),
+  counter('control', ControlCell.autosaveFailures)(
+    'autosave_failures_total',
+    'Failed attempts to keep the last good configuration on disk.',
+  ),
+  counter('control', ControlCell.ejections)(
+    'upstream_ejections_total',
+    'Endpoints ejected for a while because of how they answered.',
+  ),
+  counter('control', ControlCell.healthChecks)('health_checks_total', 'Health checks made.'),
+  counter('control', ControlCell.healthChecksFailed)(
+    'health_checks_failed_total',
+    'Health checks that failed.',
+  ),
+  counter('control', ControlCell.upgrades)(
+    'upgrades_total',
+    'Processes that took over from one that was running.',
+  ),
+  gauge('control', ControlCell.eventLoopLagMs, { scale: 1e-3 })(
+    'control_event_loop_lag_seconds',
+    'Longest delay of the event loop of the control thread since the last scrape.',
   ),
   gauge('control', ControlCell.isReady)('ready', '1 while the proxy takes traffic, else 0.'),
   gauge('control', ControlCell.startTimeMs, { scale: 1e-3 })(

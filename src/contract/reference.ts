@@ -30,7 +30,8 @@ export interface FaultReferenceRow {
 const RETRY_TEXT: { readonly [R in FaultRetry]: string } = {
   never: 'never',
   unsent: 'when nothing was sent',
-  unanswered: 'when nothing was answered, for GET, HEAD and OPTIONS',
+  unanswered: 'when nothing was answered, for methods that may be repeated',
+  late: 'when no answer came in time, for methods that may be repeated',
 };
 
 /** Every metric, in order of output. */

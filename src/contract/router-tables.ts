@@ -3,13 +3,18 @@
  *
  * A lookup goes host → path → candidates. Hosts are found in a hash table, each host has a radix
  * tree over path bytes, each tree node has two lists of candidates: routes for exactly this path
- * and routes for this path as a prefix. A candidate is a route index and what is left to check.
+ * and routes for this path as a prefix. A candidate is a route and what is left to check.
  *
- * C1  lists are in ascending route order, which is precedence; nothing follows a candidate
+ * Precedence is a rank, not the place in the list of routes: a route keeps its index and its rank
+ * when others come and go, so that a change of one route touches little of the tables. Parts that
+ * nothing refers to any more may remain until the tables are written anew.
+ *
+ * C1  lists are in ascending order of rank, which is precedence; nothing follows a candidate
  *     without condition in its list, because nothing after it can win.
- * C2  a route appears wherever its rule may hold, so the lowest route index whose condition
- *     holds, over all lists a request reaches, is the first route whose rule holds.
+ * C2  a route appears wherever its rule may hold, so the lowest rank whose condition holds, over
+ *     all lists a request reaches, is that of the first route whose rule holds.
  * C3  every offset is inside its array; the reader does not check again.
+ * C4  no two routes have the same rank.
  */
 
 import type { Rule } from './routing.ts';
@@ -31,8 +36,11 @@ export interface RouterTables {
   readonly nodeBytes: Uint8Array;
   /** Label bytes of all nodes. */
   readonly labels: Uint8Array;
-  /** Pairs: route index, condition index (-1: none, the keys have said it all). */
+  /** Records of CANDIDATE_STRIDE numbers, see CandidateColumn. The first one is no candidate: its
+   * rank is behind all others and its route is -1. */
   readonly candidates: Int32Array;
+  /** By route: of two that match, the one with the lower rank answers. At least 0. */
+  readonly ranks: Int32Array;
   readonly conditions: readonly Condition[];
   /** Most prefix lists one walk down a tree can meet. */
   readonly walkDepthMax: number;
@@ -56,7 +64,19 @@ export const HostColumn = {
 } as const;
 export const HOST_STRIDE = 4;
 
-/** Columns of a node record. Candidate offsets count pairs. */
+/** Columns of a candidate. */
+export const CandidateColumn = {
+  rank: 0,
+  /** Index in the conditions; -1: none, the keys have said it all. */
+  condition: 1,
+  route: 2,
+} as const;
+export const CANDIDATE_STRIDE = 3;
+
+/** Behind every rank that a route may have. */
+export const RANK_NONE = 0x7fffffff;
+
+/** Columns of a node record. Candidates are given as offsets of their first number. */
 export const NodeColumn = {
   labelStart: 0,
   labelSize: 1,
@@ -68,8 +88,8 @@ export const NodeColumn = {
   /** Candidates [prefixStart, prefixEnd) are for this path as a segment-aware prefix. */
   prefixStart: 5,
   prefixEnd: 6,
-  /** Lowest route index in this node and below. */
-  lowestRoute: 7,
+  /** Lowest rank in this node and below. */
+  lowestRank: 7,
 } as const;
 export const NODE_STRIDE = 8;
 

@@ -6,6 +6,7 @@
  * Units are in the names: `…Ms` milliseconds, `…Max` inclusive ceilings, sizes in bytes.
  */
 
+import type { BreakerSpec, ConcurrencySpec, OutlierSpec, RetrySpec } from './resilience.ts';
 import type { Rule } from './routing.ts';
 import type { RouterTables } from './router-tables.ts';
 
@@ -15,11 +16,12 @@ export interface Snapshot {
   readonly version: typeof SNAPSHOT_VERSION;
   readonly generation: number;
   readonly listeners: readonly ListenerSpec[];
-  /** In order of precedence: the first whose rule matches wins. */
+  /** In no order that means something: `router.ranks` says which one answers first. */
   readonly routes: readonly RouteSpec[];
   readonly router: RouterTables;
   readonly services: readonly ServiceSpec[];
   readonly transports: readonly TransportSpec[];
+  readonly middlewares: readonly MiddlewareSpec[];
   readonly limits: LimitsSpec;
   readonly observe: ObserveSpec;
   readonly drainTimeoutMs: number;
@@ -45,8 +47,12 @@ export interface RouteSpec {
   /** Listener indexes this route serves, or null for all. */
   readonly listeners: readonly number[] | null;
   readonly priority: number;
+  /** Index in `services`. */
   readonly service: number;
-  readonly middlewares: readonly MiddlewareSpec[];
+  /** Indexes in `middlewares`, in order of the chain. */
+  readonly middlewares: readonly number[];
+  /** When a reload changes the route, its tunnels and streams end after this; -1: they stay. */
+  readonly streamsOnChangeMs: number;
   readonly metricIndex: number;
 }
 
@@ -67,6 +73,12 @@ export interface ServiceSpec {
   readonly transport: number;
   /** True: the client's Host is passed on. False: the endpoint's authority is sent. */
   readonly passHost: boolean;
+  readonly outlier: OutlierSpec;
+  /** When less of the endpoints than this share are up, health is ignored; 0: never. */
+  readonly panicPercent: number;
+  readonly retry: RetrySpec;
+  readonly breaker: BreakerSpec | null;
+  readonly concurrency: ConcurrencySpec;
   readonly metricIndex: number;
 }
 

@@ -158,6 +158,33 @@ test('write progress timeout: starts again when the client has taken what was qu
   world.assertQuiet();
 });
 
+test('write progress timeout: a slow client that never empties the queue is not cut', async () => {
+  const limits = 'write-progress-timeout = "4s"';
+  const world = await openWorld(
+    { limits, transport: 'progress-timeout = "1h"' },
+    { windowSize: 4_096 },
+  );
+  const body = 'x'.repeat(30_000);
+  listenOrigin(world.sim, ORIGIN, { onRequest: (_request, peer) => peer.send(okWith(body)) });
+  const client = world.client();
+  client.pause();
+  client.send(get());
+  for (let i = 0; i < 5; i++) {
+    world.advance(3_000); // 15 s in all; each time a few KB are taken, the rest stays queued.
+    const before = client.receivedSize;
+    client.resume();
+    world.sim.runUntil(() => client.receivedSize > before);
+    client.pause();
+    assert.equal(client.isClosed, false);
+  }
+  assert.equal(world.faultCount(Fault.clientWriteTimeout), 0);
+  world.advance(8_000); // Now it takes nothing any more.
+  assert.equal(world.faultCount(Fault.clientWriteTimeout), 1);
+  client.resume();
+  world.advance(0);
+  world.assertQuiet();
+});
+
 test('half-closed client: still gets an answer that comes within the grace', async () => {
   const world = await openWorld();
   const origin = listenOrigin(world.sim, ORIGIN, {});

@@ -81,7 +81,7 @@ test('closing: a client that takes no byte of the last answer is reset at its ti
 test('closing: a draining proxy lets a slow client take the answer that is queued', async () => {
   const stalled = await stalledBehind(get(), okWith(BODY));
   let isDrained = false;
-  stalled.world.data.drain(() => (isDrained = true));
+  stalled.world.data.drain(false, () => (isDrained = true));
   stalled.world.advance(PAUSE_MS);
   assert.equal(isDrained, false);
   readAll(stalled);
@@ -104,7 +104,7 @@ test('drain: a request whose head was arriving is answered, then all is closed',
   listenOrigin(world.sim, ORIGIN, answering());
   const client = world.client('GET /..%2Fx HTTP/1.1\r\nHost: a');
   let isDrained = false;
-  world.data.drain(() => (isDrained = true));
+  world.data.drain(false, () => (isDrained = true));
   client.send('.test\r\n\r\n');
   world.advance(0);
   assert.deepEqual(statusesOf(client), [400]);

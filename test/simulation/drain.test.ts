@@ -11,21 +11,13 @@ import {
   SWITCHING,
   UPGRADE,
 } from './requests.ts';
+import { responseField } from '../support/response-reader.ts';
 import { answering, listenOrigin, okWith } from './scripted-origin.ts';
-import type { World } from './world.ts';
 import { openWorld, ORIGIN } from './world.ts';
-
-/** Begins to drain. @returns an object that tells whether it is done */
-function drain(world: World): { isDone: boolean } {
-  const state = { isDone: false };
-  world.data.drain(() => (state.isDone = true));
-  world.advance(0);
-  return state;
-}
 
 test('drain: is done at once without connections, and takes no new ones', async () => {
   const world = await openWorld();
-  assert.equal(drain(world).isDone, true);
+  assert.equal(world.drain().isDone, true);
   const late = world.sim.connectClient('127.0.0.1:8080');
   world.advance(0);
   assert.equal(late.isOpen, false);
@@ -33,15 +25,123 @@ test('drain: is done at once without connections, and takes no new ones', async 
   world.assertQuiet();
 });
 
-test('drain: closes idle connections at once', async () => {
+test('drain: an idle connection has a second for one more request, then ends in order', async () => {
   const world = await openWorld();
   listenOrigin(world.sim, ORIGIN, answering());
-  const fresh = world.client();
-  const used = world.client(get());
-  const draining = drain(world);
-  assert.equal(isOver(fresh), true);
-  assert.equal(isOver(used), true);
-  assert.deepEqual(statusesOf(used), [200]);
+  const [fresh, used, silent] = [world.client(), world.client(get()), world.client(get())];
+  const draining = world.drain();
+  world.advance(900);
+  for (const client of [fresh, used, silent]) assert.equal(isOver(client), false);
+  fresh.send(get());
+  used.send(get());
+  world.advance(0);
+  assert.deepEqual(statusesOf(fresh), [200]);
+  assert.deepEqual(statusesOf(used), [200, 200]);
+  for (const client of [fresh, used]) {
+    assert.equal(responseField(responsesOf(client).at(-1)!, 'connection'), 'close');
+    assert.equal(client.hasEnded, true);
+  }
+  assert.equal(isOver(silent), false);
+  world.advance(150);
+  assert.equal(silent.hasEnded, true, 'FIN, not a reset');
+  world.advance(1_100);
+  assert.equal(draining.isDone, true);
+  world.assertQuiet();
+});
+
+test('drain: with a successor, an idle connection may wait nearly to the end', async () => {
+  const world = await openWorld(); // The drain timeout is 30 s.
+  listenOrigin(world.sim, ORIGIN, answering());
+  const [late, silent] = [world.client(get()), world.client(get())];
+  const draining = world.drain(true);
+  world.advance(27_900);
+  late.send(get());
+  world.advance(0);
+  assert.deepEqual(statusesOf(late), [200, 200]);
+  assert.equal(late.hasEnded, true);
+  assert.equal(isOver(silent), false);
+  world.advance(200);
+  assert.equal(silent.hasEnded, true);
+  world.advance(1_100);
+  assert.equal(draining.isDone, true, 'before the timeout, so that nothing is aborted');
+  world.assertQuiet();
+});
+
+test('drain: an idle connection still obeys its keep-alive timeout', async () => {
+  const world = await openWorld({ limits: 'keep-alive-timeout = "3s"' });
+  listenOrigin(world.sim, ORIGIN, answering());
+  const client = world.client(get());
+  const draining = world.drain(true);
+  world.advance(5_000);
+  assert.equal(isOver(client), true);
+  assert.equal(draining.isDone, true);
+  world.assertQuiet();
+});
+
+test('drain: a client that was told its connection stays gets one more answer on it', async () => {
+  const world = await openWorld();
+  const origin = listenOrigin(world.sim, ORIGIN, {});
+  const client = world.client(get('/1'));
+  origin.peers[0]!.send('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\non');
+  world.advance(0);
+  assert.doesNotMatch(client.text(), /Connection: close/);
+  const draining = world.drain();
+  client.send(get('/2')); // It crosses the rest of the answer.
+  origin.peers[0]!.send('e');
+  world.advance(0);
+  assert.equal(isOver(client), false);
+  origin.peers[0]!.send(okWith('two'));
+  world.advance(0);
+  assert.deepEqual(bodiesOf(client), ['one', 'two']);
+  assert.equal(responseField(responsesOf(client)[1]!, 'connection'), 'close');
+  client.end();
+  world.advance(0);
+  assert.equal(draining.isDone, true);
+  world.assertQuiet();
+});
+
+test('drain: such a client that asks for nothing more is closed when the second is over', async () => {
+  const world = await openWorld();
+  const origin = listenOrigin(world.sim, ORIGIN, {});
+  const client = world.client(get('/1'));
+  origin.peers[0]!.send('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\non');
+  world.advance(0);
+  const draining = world.drain();
+  world.advance(2_000);
+  origin.peers[0]!.send('e');
+  world.advance(0);
+  assert.deepEqual(bodiesOf(client), ['one']);
+  assert.equal(client.hasEnded, true);
+  client.end();
+  world.advance(0);
+  assert.equal(draining.isDone, true);
+  world.assertQuiet();
+});
+
+test('drain: a failure that is answered here says that the connection closes', async () => {
+  const world = await openWorld();
+  const origin = listenOrigin(world.sim, ORIGIN, {});
+  const client = world.client(post('x'));
+  const draining = world.drain();
+  origin.peers[0]!.reset();
+  world.advance(0);
+  assert.deepEqual(statusesOf(client), [502]);
+  assert.equal(responseField(responsesOf(client)[0]!, 'connection'), 'close');
+  client.end();
+  world.advance(0);
+  assert.equal(draining.isDone, true);
+  world.assertQuiet();
+});
+
+test('drain: ends by itself at the timeout', async () => {
+  const world = await openWorld();
+  listenOrigin(world.sim, ORIGIN, {});
+  const client = world.client(get());
+  const draining = world.drain();
+  world.advance(29_900);
+  assert.equal(draining.isDone, false);
+  world.advance(200);
+  assert.equal(client.isClosed, true);
   assert.equal(draining.isDone, true);
   world.assertQuiet();
 });
@@ -53,7 +153,7 @@ test('drain: a request that is being served gets its whole answer', async () => 
   const reading = world.client(get('/reading'));
   origin.peers[1]!.send('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf');
   world.advance(0);
-  const draining = drain(world);
+  const draining = world.drain();
   world.advance(20_000);
   assert.equal(draining.isDone, false);
   origin.peers[0]!.send(okWith('late'));
@@ -71,7 +171,7 @@ test('drain: a request whose body is still coming is served to its end', async (
   const origin = listenOrigin(world.sim, ORIGIN, answering());
   const text = post('0123456789');
   const client = world.client(text.slice(0, -5));
-  const draining = drain(world);
+  const draining = world.drain();
   world.advance(1_000);
   client.send(text.slice(-5));
   world.advance(0);
@@ -86,7 +186,7 @@ test('drain: a head that is half here is served, then its connection closes', as
     const world = await openWorld();
     listenOrigin(world.sim, ORIGIN, answering());
     const client = world.client(`GET ${target} HTTP/1.1\r\n`);
-    const draining = drain(world);
+    const draining = world.drain();
     client.send('Host: a.test\r\n\r\n');
     world.advance(0);
     assert.equal(statusesOf(client).length, 1, target);
@@ -101,7 +201,7 @@ test('drain: a head that is half here is served, then its connection closes', as
 test('drain: an answer of our own to a head that was half here closes its connection', async () => {
   const world = await openWorld();
   const client = world.client('OPTIONS * HTTP/1.1\r\nMax-Forwards: 0\r\n');
-  const draining = drain(world);
+  const draining = world.drain();
   client.send('Host: a.test\r\n\r\n');
   world.advance(0);
   assert.deepEqual(statusesOf(client), [200]);
@@ -116,7 +216,7 @@ test('drain: pipelined requests behind the current one are not begun', async () 
   const world = await openWorld();
   const origin = listenOrigin(world.sim, ORIGIN, {});
   const client = world.client(get('/1') + get('/2'));
-  const draining = drain(world);
+  const draining = world.drain();
   origin.peers[0]!.send(okWith('one'));
   world.advance(0);
   assert.deepEqual(bodiesOf(client), ['one']);
@@ -136,7 +236,7 @@ test('drain: a slow reader gets what was queued for it', async () => {
   client.pause();
   client.send(get());
   world.advance(0);
-  const draining = drain(world);
+  const draining = world.drain();
   world.advance(20_000);
   assert.equal(draining.isDone, false);
   client.resume();
@@ -156,7 +256,7 @@ test('drain: abort ends what is still open, visibly', async () => {
     },
   });
   const clients = [world.client(get('/never')), world.client(get('/half')), world.client(UPGRADE)];
-  const draining = drain(world);
+  const draining = world.drain();
   assert.equal(draining.isDone, false);
   world.data.abort();
   world.advance(0);

@@ -159,7 +159,7 @@ test('publish: turns go on and idle connections stay', async () => {
   const world = new World(before, STILL);
   const origins = listenBoth(world);
   const client = world.client(get());
-  world.data.publish(after);
+  world.publish(after);
   client.send(get() + get());
   world.advance(0);
   assert.deepEqual(bodiesOf(client), [ORIGIN, OTHER_ORIGIN, ORIGIN], 'the turn goes on');
@@ -176,7 +176,7 @@ test('publish: those who wait for an endpoint that is gone are served all the sa
   const world = new World(before, STILL);
   const origin = listenOrigin(world.sim, ORIGIN, {});
   const clients = [world.client(get('/1')), world.client(get('/2')), world.client(get('/3'))];
-  world.data.publish(after);
+  world.publish(after);
   origin.peers[0]!.send(okWith('one'));
   world.advance(0);
   assert.deepEqual(bodiesOf(clients[0]!), ['one']);
@@ -199,11 +199,11 @@ test('publish: a changed connection limit holds for those who wait already', asy
   const origin = listenOrigin(world.sim, ORIGIN, {});
   const clients = [1, 2, 3, 4, 5].map((number) => world.client(get(`/${number}`)));
   assert.equal(world.gauge('connections'), 2);
-  world.data.publish(await of(3, 2));
+  world.publish(await of(3, 2));
   world.advance(0);
   assert.equal(world.gauge('connections'), 3, 'raised: the next one is served');
   assert.equal(world.gauge('queued'), 2);
-  world.data.publish(await of(1, 3));
+  world.publish(await of(1, 3));
   const closing = 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok';
   origin.peers[0]!.send(closing);
   world.sim.advanceMs(0);

@@ -8,10 +8,12 @@ import { openWorld, ORIGIN } from './world.ts';
 
 test('connection limit: the one too many gets 503 and nothing of it is read', async () => {
   const world = await openWorld({ limits: 'connections = 2' });
-  const origin = listenOrigin(world.sim, ORIGIN, answering());
-  const first = world.client(get());
-  const second = world.client(get());
-  assert.deepEqual(statusesOf(second), [200], 'the second is still within the limit');
+  const origin = listenOrigin(world.sim, ORIGIN, {
+    onRequest: ({ target }, peer) => target === '/' && peer.send(okWith('ok')),
+  });
+  const first = world.client(get('/waits'));
+  const second = world.client(get('/waits'));
+  assert.equal(origin.requests.length, 2, 'the second is still within the limit');
   const third = world.client(get());
   assert.deepEqual(statusesOf(third), [503]);
   assert.equal(third.hasEnded, true);
@@ -19,10 +21,12 @@ test('connection limit: the one too many gets 503 and nothing of it is read', as
   assert.equal(world.listenerCell('refused'), 1);
   assert.equal(world.data.connectionCount, 2);
   assert.equal(origin.requests.length, 2);
-  first.end();
+  first.reset();
   world.advance(0);
   const fourth = world.client(get());
   assert.deepEqual(statusesOf(fourth), [200], 'a place that is given back serves again');
+  second.reset();
+  world.advance(0);
   world.assertQuiet();
 });
 

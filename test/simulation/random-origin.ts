@@ -26,6 +26,7 @@ const BAD = [
   'never',
   'early',
   'extra',
+  'busy',
 ] as const;
 type Manner = (typeof GOOD)[number] | (typeof BAD)[number];
 
@@ -33,6 +34,13 @@ type Manner = (typeof GOOD)[number] | (typeof BAD)[number];
 export function bodyFor(target: string): string {
   const size = (sumOf(target) * 37) % 5_000;
   return `${target}\n${target.repeat(Math.ceil(size / target.length)).slice(0, size)}`;
+}
+
+/** An answer that a service may want repeated elsewhere; a proxy may read it to its end or not. */
+function busy(isHead: boolean, size: number): string {
+  const body = `503 busy ${'.'.repeat(size)}`;
+  const head = `HTTP/1.1 503 Service Unavailable\r\nContent-Length: ${body.length}\r\n\r\n`;
+  return isHead ? head : head + body;
 }
 
 function sumOf(text: string): number {
@@ -142,6 +150,9 @@ export class RandomOrigin {
         return;
       case 'badChunk':
         peer.send(`${chunks}zz\r\n`);
+        return;
+      case 'busy':
+        peer.send(busy(request.method === 'HEAD', this.#prng.integer(0, 30_000)));
         return;
       case 'garbage':
         peer.send('\u0016\u0003\u0001 no HTTP here\r\n\r\n');

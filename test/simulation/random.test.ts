@@ -9,30 +9,42 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { createMetricBuffer } from '../../src/contract/metric-layout.ts';
-import { compileVariants, runSeed } from './random-run.ts';
+import type { Snapshot } from '../../src/contract/snapshot.ts';
+import { compileResilientVariants, compileVariants, runSeed } from './random-run.ts';
 
 const only = process.env['SEED'];
 const seedCount = Number(process.env['SEEDS'] ?? 1_200);
 
-test('simulation: answers rightly, with an error, or visibly not at all', async () => {
-  const variants = await compileVariants();
+/** Runs the seeds and returns how many answers were good, and how many were not. */
+function runSeeds(variants: readonly Snapshot[], count: number): { good: number; bad: number } {
   const cells = new Float64Array(createMetricBuffer());
-  const seeds = only === undefined ? seedCount : 1;
+  const seeds = only === undefined ? count : 1;
   const first = only === undefined ? 1 : Number(only);
-  let goodCount = 0;
-  let badCount = 0;
+  const sum = { good: 0, bad: 0 };
   for (let seed = first; seed < first + seeds; seed++) {
     try {
       const totals = runSeed(seed, variants, cells);
-      goodCount += totals.goodCount;
-      badCount += totals.errorCount + totals.brokenCount;
+      sum.good += totals.goodCount;
+      sum.bad += totals.errorCount + totals.brokenCount;
     } catch (error) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
       assert.fail(`replay with SEED=${seed}\n${text}`);
     }
   }
+  return sum;
+}
+
+test('simulation: answers rightly, with an error, or visibly not at all', async () => {
+  const { good, bad } = runSeeds(await compileVariants(), seedCount);
   if (only !== undefined) return;
   // The weather is mixed: neither all good nor all bad, or the cases above prove little.
-  assert.ok(goodCount > badCount, `${goodCount} good answers, ${badCount} others`);
-  assert.ok(badCount > seedCount, `${badCount} errors and broken transfers`);
+  assert.ok(good > bad, `${good} good answers, ${bad} others`);
+  assert.ok(bad > seedCount / 2, `${bad} errors and broken transfers`);
+});
+
+test('simulation: so it does with retries, hedging, circuits and limits', async () => {
+  const { good, bad } = runSeeds(await compileResilientVariants(), seedCount);
+  if (only !== undefined) return;
+  assert.ok(good > bad, `${good} good answers, ${bad} others`);
+  assert.ok(bad > seedCount / 10, `${bad} errors and broken transfers`);
 });

@@ -9,6 +9,7 @@
 import assert from 'node:assert/strict';
 
 import { Fault } from '../../src/contract/fault.ts';
+import type { OutlierReport } from '../../src/contract/health.ts';
 import {
   createMetricBuffer,
   EndpointCell,
@@ -33,6 +34,9 @@ import { DataPlane } from '../../src/data/listener/data-plane.ts';
 
 export const LISTENER = '127.0.0.1:8080';
 export const ORIGIN = '10.0.0.1:80';
+
+/** Listeners whose gauges are looked at. */
+const LISTENERS_MAX = 16;
 
 /** A network without delay that cuts nothing: a case on it sees exact times and whole writes. */
 export const STILL = {
@@ -103,6 +107,7 @@ export class World {
   readonly data: DataPlane;
   readonly cells: Float64Array;
   readonly internalErrors: unknown[] = [];
+  readonly outlierReports: OutlierReport[] = [];
   readonly endpoints: readonly Endpoint[];
   readonly #baselineLeaks: number;
 
@@ -111,24 +116,42 @@ export class World {
     this.cells = options.cells ?? new Float64Array(createMetricBuffer());
     const chain = options.chain ?? [];
     const middlewares = chain.map(({ name }, config) => ({ name, kind: 'scripted', config }));
-    const routes = snapshot.routes.map((route) => ({ ...route, middlewares }));
+    const indexes = middlewares.map((_, index) => index);
+    const routes = snapshot.routes.map((route) => ({ ...route, middlewares: indexes }));
     this.data = new DataPlane(
       {
         backend: this.sim,
         cells: this.cells,
         workerCount: 1,
         middleware: (_kind, config) => chain[config as number]!,
-        listenerFd: () => -1,
         servesListener: () => true,
         reportInternal: (error) => this.internalErrors.push(error),
         reportListenError: (listener, message) => assert.fail(`${listener}: ${message}`),
+        reportOutlier: (report) => this.outlierReports.push(report),
       },
-      { ...snapshot, routes },
+      { ...snapshot, routes, middlewares },
     );
     this.endpoints = this.data.plane.linked.routes.flatMap((route) => route.service.endpoints);
     this.#baselineLeaks = this.sim.chunks.heldCount;
-    this.data.listen(() => {});
+    this.data.listen({}, () => {});
     this.sim.advanceMs(0);
+  }
+
+  /** Publishes the next generation. @returns an object that tells whether it is acknowledged */
+  publish(snapshot: Snapshot, changedRoutes: readonly string[] = []): { isLinked: boolean } {
+    const state = { isLinked: false };
+    const publication = { listenerFds: {}, changedRoutes };
+    this.data.publish(snapshot, publication, () => (state.isLinked = true));
+    this.sim.advanceMs(0);
+    return state;
+  }
+
+  /** Begins to drain. @returns an object that tells whether it is done */
+  drain(hasSuccessor = false): { isDone: boolean } {
+    const state = { isDone: false };
+    this.data.drain(hasSuccessor, () => (state.isDone = true));
+    this.advance(0);
+    return state;
   }
 
   /** Opens a client connection; on a still network it is established and `bytes` have arrived. */
@@ -174,8 +197,8 @@ export class World {
     return this.cells[this.endpoints[index]!.metricBase + EndpointCell[name]]!;
   }
 
-  listenerCell(name: keyof typeof ListenerCell): number {
-    return this.cells[listenerBase(0) + ListenerCell[name]]!;
+  listenerCell(name: keyof typeof ListenerCell, index = 0): number {
+    return this.cells[listenerBase(index) + ListenerCell[name]]!;
   }
 
   /** Exchanges recorded with a status of that class (0: no status). */
@@ -204,7 +227,9 @@ export class World {
     this.runOut();
     this.assertSound();
     assert.equal(this.data.connectionCount, 0, 'client connections open at the end');
-    assert.equal(this.listenerCell('open'), 0, 'gauge of client connections');
+    for (let index = 0; index < LISTENERS_MAX; index++) {
+      assert.equal(this.listenerCell('open', index), 0, 'gauge of client connections');
+    }
     assert.equal(this.exchangesInProgress, 0, 'gauge of exchanges');
     assert.equal(this.tunnels, 0, 'gauge of tunnels');
     this.endpoints.forEach((endpoint, index) => {

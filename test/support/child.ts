@@ -5,6 +5,7 @@
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { until, within } from './wait.ts';
 import { processTree } from './process-tree.ts';
 
@@ -20,6 +21,13 @@ export interface ChildExit {
   readonly signal: NodeJS.Signals | null;
 }
 
+export interface ChildOptions {
+  /** `write` needs it; without it the child has no standard input. */
+  readonly hasInput?: boolean;
+  /** Called with each whole line of standard output; such lines are not kept in `output`. */
+  readonly onLine?: (line: string) => void;
+}
+
 export class Child {
   readonly #process: ChildProcess;
   readonly exited: Promise<ChildExit>;
@@ -27,15 +35,24 @@ export class Child {
   /** stdout and stderr in order of arrival, bounded. */
   output = '';
 
-  constructor(command: string, args: readonly string[], env: Record<string, string> = {}) {
+  constructor(
+    command: string,
+    args: readonly string[],
+    env: Record<string, string> = {},
+    options: ChildOptions = {},
+  ) {
     this.#process = spawn(command, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [options.hasInput === true ? 'pipe' : 'ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
     });
     const append = (bytes: Buffer): void => {
       if (this.output.length < OUTPUT_MAX) this.output += bytes.toString('utf8');
     };
-    this.#process.stdout?.on('data', append);
+    const { onLine } = options;
+    const { stdout } = this.#process;
+    if (onLine === undefined) stdout?.on('data', append);
+    else if (stdout !== null) createInterface({ input: stdout }).on('line', onLine);
+    this.#process.stdin?.on('error', () => undefined); // It has ended: `exited` says so.
     this.#process.stderr?.on('data', append);
     running.add(this);
     this.exited = new Promise((resolve) => {
@@ -54,6 +71,11 @@ export class Child {
 
   get pid(): number {
     return this.#process.pid ?? -1;
+  }
+
+  /** Writes a line to the child's standard input. */
+  write(line: string): void {
+    this.#process.stdin?.write(`${line}\n`);
   }
 
   signal(name: NodeJS.Signals): void {

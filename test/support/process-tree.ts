@@ -12,7 +12,7 @@ export interface TreeUsage {
   readonly rssSize: number;
   /** Open descriptors, all processes together. */
   readonly descriptorCount: number;
-  /** User plus system time in clock ticks (1/100 s). */
+  /** User plus system time in clock ticks (1/100 s), of children that have ended too. */
   readonly cpuTicks: number;
 }
 
@@ -63,7 +63,7 @@ function ticksOf(pid: number): number {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return Number(fields[11]) + Number(fields[12]);
+    return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
   } catch {
     return 0;
   }

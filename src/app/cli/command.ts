@@ -12,6 +12,12 @@ export interface CommandOption {
   readonly doc: string;
 }
 
+/** Exit codes besides 0. */
+export const EXIT_FAILED = 1;
+export const EXIT_USAGE = 2;
+export const EXIT_NOT_RUNNING = 3;
+export const EXIT_DIFFERENT = 4;
+
 /** Values by option name, as `util.parseArgs` gives them. */
 export type OptionValues = {
   readonly [name: string]: string | boolean | (string | boolean)[] | undefined;
@@ -19,7 +25,7 @@ export type OptionValues = {
 
 export interface Command {
   readonly name: string;
-  /** Positional arguments as shown in help, such as `URL`. */
+  /** Positional arguments as shown in help, such as `URL`; those in brackets may be left out. */
   readonly operands: readonly string[];
   readonly summary: string;
   readonly options: readonly CommandOption[];
@@ -37,6 +43,12 @@ export const CONFIG_OPTION: CommandOption = {
 export const JSON_OPTION: CommandOption = {
   name: 'json',
   doc: 'Print JSON instead of text.',
+};
+
+export const SOCKET_OPTION: CommandOption = {
+  name: 'socket',
+  value: 'PATH',
+  doc: 'Admin socket of the running proxy. Default: the one that belongs to the configuration.',
 };
 
 /** The configuration file that was asked for. */

@@ -4,9 +4,14 @@
 
 import { checkCommand } from './check.ts';
 import type { Command } from './command.ts';
+import { drainCommand, undrainCommand } from './drain.ts';
 import { explainCommand } from './explain.ts';
+import { logLevelCommand } from './log-level.ts';
+import { diffCommand, reloadCommand } from './reload.ts';
 import { runCommand } from './run.ts';
+import { statusCommand } from './status.ts';
 import { toCommand } from './to.ts';
+import { upgradeCommand } from './upgrade.ts';
 import { versionCommand } from './version.ts';
 
 export const COMMANDS: readonly Command[] = [
@@ -14,5 +19,12 @@ export const COMMANDS: readonly Command[] = [
   toCommand,
   checkCommand,
   explainCommand,
+  statusCommand,
+  diffCommand,
+  reloadCommand,
+  drainCommand,
+  undrainCommand,
+  upgradeCommand,
+  logLevelCommand,
   versionCommand,
 ];

@@ -7,11 +7,10 @@ import { parseArgs } from 'node:util';
 import type { ParseArgsConfig } from 'node:util';
 
 import { nearest } from '../../control/config/did-you-mean.ts';
+import { EXIT_USAGE } from './command.ts';
 import type { Command, OptionValues } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { commandHelp, programHelp } from './help.ts';
-
-const EXIT_USAGE = 2;
 
 /** Runs `argv` (without program names) and sets the exit code. */
 export async function runCli(argv: readonly string[]): Promise<void> {
@@ -48,7 +47,8 @@ async function run(name: string, argv: readonly string[]): Promise<number | null
   } catch (error) {
     return badOption(command, argv, error as Error);
   }
-  if (operands.length !== command.operands.length) {
+  const required = command.operands.filter((operand) => !operand.startsWith('['));
+  if (operands.length < required.length || operands.length > command.operands.length) {
     const wanted = command.operands.join(' ') || 'no operand';
     return complain(`${name}: expected ${wanted}, found ${operands.join(' ') || 'nothing'}`);
   }

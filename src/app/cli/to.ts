@@ -19,7 +19,7 @@ export const toCommand: Command = {
     const listen = typeof values.listen === 'string' ? values.listen : ':8080';
     const text = oneLineConfig(endpointUrl(endpoint), listen);
     const { config, issues } = await loadConfig(FILE, {
-      readFile: (path) => (path === FILE ? text : null),
+      readFile: (path) => (path === FILE ? text : { problem: 'there are no files' }),
       glob: () => [],
       env: () => undefined,
     });
@@ -27,7 +27,7 @@ export const toCommand: Command = {
       const found = issue.found === undefined ? '' : ` (${issue.found})`;
       process.stderr.write(`proxy-now: ${issue.message}${found}\n`);
     }
-    return config === null ? 1 : serve(config);
+    return config === null ? 1 : serve({ config, files: [] }, '');
   },
 };
 
@@ -49,5 +49,6 @@ service = "all"
 endpoints = [${JSON.stringify(endpoint)}]
 [admin]
 address = "off"
+socket = "off"
 `;
 }

@@ -1,30 +1,51 @@
 /**
- * Admin listener: the API of admin-api.ts over node:http, on loopback unless told otherwise.
+ * Admin listener: the API of admin-api.ts over node:http, on a TCP address (loopback unless told
+ * otherwise) or on a unix socket.
  *
  * Control plane: its work never runs on a worker. Small limits, because nobody needs more: few
  * connections, small heads and bodies, short timeouts, and a slow reader is cut off.
+ * L1  over TCP, Host and Origin are guarded, and a change needs the token.
+ * L2  whoever can open the unix socket may do everything: its file permissions are the guard.
  */
 
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { chmodSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 
-import { answerAdmin, errorAnswer } from './admin-api.ts';
-import type { AdminAnswer, AdminHost } from './admin-api.ts';
+import { errorAnswer } from './admin-answer.ts';
+import type { AdminAnswer } from './admin-answer.ts';
+import { answerAdmin } from './admin-api.ts';
+import type { AdminHost } from './admin-api.ts';
 import { createGuard } from './admin-guard.ts';
+import type { Guard } from './admin-guard.ts';
+
+/**
+ * Where to listen. With `fd` the socket is bound already: the address then only says what it is.
+ * Port 0 takes a free one.
+ */
+export type AdminAddress =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly fd?: number }
+  | { readonly kind: 'unix'; readonly path: string; readonly fd?: number };
 
 export interface AdminOptions {
-  /** Numeric address or name to bind; port 0 takes a free one. */
-  readonly address: { readonly host: string; readonly port: number };
-  /** Names accepted in Host beyond loopback ones and the bound host. */
+  readonly address: AdminAddress;
+  /** Names accepted in Host beyond loopback ones and the bound host; TCP only. */
   readonly names?: readonly string[];
+  /** What a change over TCP must bring; null: none is accepted. Asked per request. */
+  readonly token: () => string | null;
+  /** Path of the unix socket, for the sentence that points to it; null when there is none. */
+  readonly socketPath: () => string | null;
   readonly host: AdminHost;
   /** Told about our own failures while answering (500); the error is a bug. */
   readonly onError: (error: unknown) => void;
 }
 
 export interface Admin {
-  /** Binds. Rejects with the system's error when that is impossible. @returns the bound port */
+  /**
+   * Binds, or takes `fd` over. Rejects with the system's error when that is impossible.
+   * @returns the bound port; 0 for a unix socket
+   */
   listen(): Promise<number>;
   /** Stops listening, ends idle connections, and aborts the rest after a moment. */
   close(): Promise<void>;
@@ -38,6 +59,8 @@ const REQUEST_TIMEOUT_MS = 5_000;
 /** Longest silence of a connection, also while a response is being read. */
 const IDLE_TIMEOUT_MS = 15_000;
 const CLOSE_GRACE_MS = 500;
+/** Longest operation: an upgrade waits for its successor. */
+const OPERATION_MAX_MS = 120_000;
 
 const FIELDS = {
   'cache-control': 'no-store',
@@ -47,7 +70,11 @@ const FIELDS = {
 
 /** Makes the admin listener; nothing is bound before `listen`. */
 export function createAdmin(options: AdminOptions): Admin {
-  const guard = createGuard({ boundHost: options.address.host, names: options.names ?? [] });
+  const { address } = options;
+  const guard: Guard =
+    address.kind === 'unix'
+      ? () => null
+      : createGuard({ boundHost: address.host, names: options.names ?? [] });
   const server = createServer(
     {
       maxHeaderSize: HEAD_SIZE_MAX,
@@ -66,35 +93,79 @@ export function createAdmin(options: AdminOptions): Admin {
       });
       if (refusal !== null) return send(request, response, errorAnswer(403, refusal));
       readBody(request, response, (body) => {
-        send(request, response, answerSafely(options, request, body));
+        request.socket.setTimeout(OPERATION_MAX_MS);
+        void answerSafely(options, request, body).then((answer) => {
+          request.socket.setTimeout(IDLE_TIMEOUT_MS);
+          send(request, response, answer);
+        });
       });
     },
   );
   server.maxConnections = CONNECTIONS_MAX;
   server.setTimeout(IDLE_TIMEOUT_MS);
-  return { listen: () => listen(server, options.address), close: () => close(server) };
+  return { listen: () => listen(server, address), close: () => close(server) };
 }
 
-function answerSafely(options: AdminOptions, request: IncomingMessage, body: string): AdminAnswer {
-  const path = (request.url ?? '').split('?', 1)[0]!;
-  const accept = request.headers.accept ?? '';
+async function answerSafely(
+  options: AdminOptions,
+  request: IncomingMessage,
+  body: string,
+): Promise<AdminAnswer> {
+  const [path = '', ...rest] = (request.url ?? '').split('?');
+  const type = request.headers['content-type'] ?? '';
   try {
-    return answerAdmin(options.host, { method: request.method ?? '', path, accept, body });
+    return await answerAdmin(options.host, {
+      method: request.method ?? '',
+      path,
+      query: new URLSearchParams(rest.join('?')),
+      accept: request.headers.accept ?? '',
+      contentType: type.split(';', 1)[0]!.trim().toLowerCase(),
+      body,
+      refusal: refusalOf(options, request),
+    });
   } catch (error) {
     options.onError(error);
     return errorAnswer(500, 'The proxy made a mistake.');
   }
 }
 
-function listen(server: Server, address: AdminOptions['address']): Promise<number> {
+/** L1, L2. */
+function refusalOf(options: AdminOptions, request: IncomingMessage): AdminAnswer | null {
+  if (options.address.kind === 'unix') return null;
+  const token = options.token();
+  if (token === null || token === '') {
+    const socket = options.socketPath();
+    const other = socket === null ? 'set admin.socket' : `use the unix socket ${socket}`;
+    const text = `Changes over TCP need a token, and none is configured: ${other}, or set admin.token.`;
+    return errorAnswer(403, text);
+  }
+  const match = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '');
+  if (match !== null && isSameSecret(match[1]!, token)) return null;
+  const text = 'This change needs Authorization: Bearer with the token of admin.token.';
+  return { ...errorAnswer(401, text), challenge: 'Bearer realm="proxy-now"' };
+}
+
+/** Takes the same time wherever the two differ, and whatever their sizes. */
+function isSameSecret(found: string, expected: string): boolean {
+  const digest = (text: string): Uint8Array => createHash('sha256').update(text, 'utf8').digest();
+  return timingSafeEqual(digest(found), digest(expected));
+}
+
+function listen(server: Server, address: AdminAddress): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host: address.host, port: address.port }, () => {
+    server.once('listening', () => {
       server.off('error', reject);
       // Later errors (EMFILE on accept) must not be fatal; the next accept tries again.
       server.on('error', () => {});
-      resolve((server.address() as AddressInfo).port);
+      // A descriptor that was handed over came with its permissions.
+      if (address.kind === 'unix' && address.fd === undefined) chmodSync(address.path, 0o600);
+      const bound = server.address();
+      resolve(bound !== null && typeof bound === 'object' ? bound.port : 0);
     });
+    if (address.fd !== undefined) server.listen({ fd: address.fd });
+    else if (address.kind === 'unix') server.listen({ path: address.path });
+    else server.listen({ host: address.host, port: address.port });
   });
 }
 
@@ -133,6 +204,7 @@ function send(request: IncomingMessage, response: ServerResponse, answer: AdminA
   response.setHeader('content-type', answer.type);
   response.setHeader('content-length', Buffer.byteLength(answer.body));
   if (answer.allow !== undefined) response.setHeader('allow', answer.allow);
+  if (answer.challenge !== undefined) response.setHeader('www-authenticate', answer.challenge);
   // After a refusal the rest of the request is not worth reading.
   if (answer.status === 403 || answer.status === 413) response.setHeader('connection', 'close');
   response.end(request.method === 'HEAD' ? undefined : answer.body);

@@ -21,6 +21,8 @@ export interface WorkerCells {
   readonly id: string;
   /** A view over the worker's metric buffer; read only. */
   readonly cells: Float64Array;
+  /** Of threads that ended: counts in sums, and has no series of its own. */
+  readonly isRetired?: boolean;
 }
 
 /** One named block: where it starts and the label values it has. */

@@ -74,6 +74,7 @@ function renderMetric(
       continue;
     }
     for (const worker of source.workers) {
+      if (worker.isRetired === true) continue;
       const own = { base: block.base, labels: [...block.labels, worker.id] };
       renderBlock(lines, { definition, block: own, workers: [worker], isQuiet: false });
     }

@@ -53,7 +53,7 @@ export function explain(snapshot: Snapshot, asked: ExplainRequest): Explanation 
   }
   const passedOver: PassedRoute[] = [];
   let winner: ExplainedRoute | null = null;
-  for (const route of snapshot.routes) {
+  for (const route of inPrecedence(snapshot)) {
     const reason = checkRoute(snapshot, route, request);
     if (reason === null) {
       winner = describeRoute(snapshot, route);
@@ -69,6 +69,14 @@ export function explain(snapshot: Snapshot, asked: ExplainRequest): Explanation 
     passedOver,
     notAsked: snapshot.routes.length - askedCount,
   };
+}
+
+/** The routes in the order in which they are asked. */
+function inPrecedence({ routes, router }: Snapshot): readonly RouteSpec[] {
+  const indexes = routes.map((_, index) => index);
+  return indexes
+    .toSorted((a, b) => router.ranks[a]! - router.ranks[b]!)
+    .map((index) => routes[index]!);
 }
 
 /** @returns null when the route takes the request. */

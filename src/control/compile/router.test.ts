@@ -1,7 +1,13 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import type { RouterTables } from '../../contract/router-tables.ts';
-import { HOST_STRIDE, NODE_STRIDE, NodeColumn } from '../../contract/router-tables.ts';
+import {
+  CANDIDATE_STRIDE,
+  CandidateColumn,
+  HOST_STRIDE,
+  NODE_STRIDE,
+  NodeColumn,
+} from '../../contract/router-tables.ts';
 import type { Rule } from '../../contract/routing.ts';
 import { compileRouter } from './router.ts';
 
@@ -25,8 +31,10 @@ function lists(tables: RouterTables): string[] {
     const borders = [NodeColumn.exactStart, NodeColumn.prefixStart, NodeColumn.prefixEnd];
     for (let k = 0; k < 2; k++) {
       const pairs: string[] = [];
-      for (let i = nodes[record + borders[k]!]!; i < nodes[record + borders[k + 1]!]!; i++) {
-        pairs.push(`${candidates[i * 2]}:${candidates[i * 2 + 1]}`);
+      const end = nodes[record + borders[k + 1]!]!;
+      for (let i = nodes[record + borders[k]!]!; i < end; i += CANDIDATE_STRIDE) {
+        const route = candidates[i + CandidateColumn.route];
+        pairs.push(`${route}:${candidates[i + CandidateColumn.condition]}`);
       }
       if (pairs.length > 0) result.push(pairs.join(' '));
     }
@@ -75,7 +83,7 @@ test('compileRouter: has no table entry for a rule that cannot hold', () => {
   };
   const tables = compileRouter([{ rule, listeners: null }]);
   assert.equal(tables.routeCount, 1);
-  assert.equal(tables.candidates.length, 0);
+  assert.equal(tables.candidates.length, CANDIDATE_STRIDE);
   assert.equal(tables.anyHostTree, -1);
 });
 

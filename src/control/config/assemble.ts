@@ -103,6 +103,8 @@ class Assembler {
       io: root.io,
       workers: root.workers,
       drainTimeoutMs: root.drainTimeoutMs,
+      drainDelayMs: root.drainDelayMs,
+      reload: root.reload,
       listeners: listeners.map(({ listener }) => listener),
       routes: this.#routes(),
       services: this.#services(),
@@ -141,13 +143,14 @@ class Assembler {
   }
 
   #routes(): RouteConfig[] {
-    let order = 0;
     const all = this.#each('routes', (name, table, report): RouteConfig => {
       const fields = routeSchema.decode(table, report);
       const rule = ruleOfRoute(fields, table, this.#options.checkRegex, report);
       const { listeners, service, middlewares, priority } = fields;
-      const rank = { specificity: specificityOf(rule), priority, order: order++ };
-      return { name, rule, ...rank, listeners, service, middlewares, file: table.spot.file };
+      const rank = { specificity: specificityOf(rule), priority };
+      const streamsOnChangeMs = streamsOnChange(fields.streamsOnChange);
+      const file = table.spot.file;
+      return { name, rule, ...rank, listeners, streamsOnChangeMs, service, middlewares, file };
     });
     const placed: PlacedRoute[] = [];
     for (const { value, table, hasError } of all) {
@@ -164,8 +167,8 @@ class Assembler {
         if ('key' in endpoint) return { ...endpoint, weight: 1 };
         return { ...endpoint.url, weight: endpoint.weight };
       });
-      const { balance, sticky, passHost, transport } = fields;
-      const service = { name, endpoints, balance, sticky, passHost, transport };
+      const { extends: _, endpoints: __, ...rest } = fields;
+      const service = { name, ...rest, endpoints };
       lintService(service, table, report);
       return service;
     });
@@ -203,4 +206,10 @@ class Assembler {
       hint: 'add one: [listeners.web] with address = ":8080"',
     });
   }
+}
+
+/** As in RouteSpec: -1 to keep, 0 to close at once. */
+function streamsOnChange(value: 'keep' | 'close' | number): number {
+  if (value === 'keep') return -1;
+  return value === 'close' ? 0 : value;
 }

@@ -60,8 +60,9 @@ class FileReader {
   read(path: string, role: 'main' | 'include'): ConfigFile {
     this.inputs.add(path);
     const raw = this.#source.readFile(path);
-    if (raw === null) {
-      this.#addAt(path, { code: 'PN1001', message: `${path} cannot be read`, line: 1, column: 1 });
+    if (typeof raw !== 'string') {
+      const message = `${path} cannot be read: ${raw.problem}`;
+      this.#addAt(path, { code: 'PN1001', message, line: 1, column: 1 });
       const tree = emptyTable(path);
       return { path, role, text: null, parsedText: '', tree, isDamaged: true };
     }

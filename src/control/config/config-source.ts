@@ -3,10 +3,16 @@
  * loading is a pure function of what the source answers.
  */
 
+/** A file that is missing or cannot be read. */
+export interface Unreadable {
+  /** Why, in a few words: `there is no such file`, `permission denied`. */
+  readonly problem: string;
+}
+
 /** Where text comes from. Paths are passed as written, already joined to the file's folder. */
 export interface ConfigSource {
-  /** Whole text of a file; null when it is missing or cannot be read. */
-  readFile(path: string): string | null;
+  /** Whole text of a file, or why it cannot be read. */
+  readFile(path: string): string | Unreadable;
   /** Paths that match `pattern` inside `folder`, sorted, each ready for `readFile`. */
   glob(pattern: string, folder: string): string[];
   /** Value of an environment variable; undefined when it is not set. */

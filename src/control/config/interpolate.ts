@@ -75,7 +75,9 @@ function evaluate(body: string, options: InterpolateOptions): Parsed<string> {
     const path = joinPath(options.folder, body.slice(5));
     options.onFile(path);
     const content = options.source.readFile(path);
-    if (content === null) return bad('PN1007', `${path} cannot be read`);
+    if (typeof content !== 'string') {
+      return bad('PN1007', `${path} cannot be read: ${content.problem}`);
+    }
     return good(content.replace(/\r?\n$/, '')); // Editors end files with a newline.
   }
   return bad('PN1008', 'not an expression', {

@@ -5,6 +5,8 @@
 import type { ConfigSource } from './config-source.ts';
 import { joinPath } from './config-source.ts';
 
+const NO_SUCH_FILE = { problem: 'there is no such file' };
+
 /**
  * @param files text by path
  * @param env   variables; none by default
@@ -15,7 +17,7 @@ export function memorySource(
   env: Readonly<Record<string, string>> = {},
 ): ConfigSource {
   return {
-    readFile: (path) => (Object.hasOwn(files, path) ? files[path]! : null),
+    readFile: (path) => (Object.hasOwn(files, path) ? files[path]! : NO_SUCH_FILE),
     env: (name) => (Object.hasOwn(env, name) ? env[name]! : undefined),
     glob: (pattern, folder) => {
       const escaped = joinPath(folder, pattern).replace(/[.+^${}()|[\]\\]/g, '\\$&');

@@ -7,6 +7,13 @@ import type { EndpointUrl } from './endpoint-url.ts';
 import { NO_ADDRESS, parseListenerAddress } from './listener-address.ts';
 import type { Schema } from './schema.ts';
 import { boolean, choice, duration, integer, optional, string, text } from './schema.ts';
+import {
+  breakerSchema,
+  concurrencySchema,
+  healthCheckSchema,
+  outlierSchema,
+  retrySchema,
+} from './resilience-section.ts';
 import { list, object, union } from './schema-compound.ts';
 import { parseCookieName, parseRange } from './tokens.ts';
 
@@ -95,6 +102,23 @@ export const serviceSchema = object('Endpoints and how one is chosen.', {
     default: true,
   }),
   transport: string({ doc: 'Name of the transport to connect with.', default: 'default' }),
+  healthCheck: optional(healthCheckSchema),
+  outlier: outlierSchema,
+  panicPercent: integer({
+    doc: 'When less of the endpoints than this share are up, health is ignored; 0: never.',
+    default: 50,
+    min: 0,
+    max: 100,
+  }),
+  slowStartMs: duration({
+    doc: 'An endpoint that comes back gets its full share only after this long.',
+    default: '10s',
+    min: '0',
+    max: '1h',
+  }),
+  retry: retrySchema,
+  breaker: optional(breakerSchema),
+  concurrency: concurrencySchema,
   extends: extendsField,
 });
 

@@ -180,6 +180,51 @@ const adminSchema = object('Metrics, health and administration.', {
     default: '127.0.0.1:9901',
     parse: (value) => (value === 'off' ? good(null) : parseAdminAddress(value)),
   }),
+  socket: string({
+    doc:
+      'Unix socket of the commands (`proxy-now reload` and others): a path, `off`, or `auto` ' +
+      "for one in the user's runtime folder. Only its owner may use it.",
+    default: 'auto',
+  }),
+  token: optional(
+    string({
+      doc:
+        'Bearer token that allows changes over TCP. Without one, changes need the unix socket; ' +
+        'reading needs neither. Write it as `${file:...}`.',
+    }),
+  ),
+});
+
+const reloadSchema = object('How a changed configuration is taken over.', {
+  watch: boolean({
+    doc: 'Reload by itself when a file of the configuration changes.',
+    default: true,
+  }),
+  debounceMs: duration({
+    doc: 'Changes closer together than this are taken as one.',
+    default: '100ms',
+    min: '1ms',
+    max: '1m',
+  }),
+  autosave: string({
+    doc:
+      'Folder where the last good files are kept, for `run --last-good`; `auto` for the state ' +
+      'folder of the user or service, `off` for nowhere.',
+    default: 'auto',
+  }),
+  rollbackWindowMs: duration({
+    doc: 'How long after a reload the share of failing requests is watched.',
+    default: '0',
+    min: '1s',
+    max: '1h',
+    zero: 'not at all',
+  }),
+  rollbackFaultPercent: integer({
+    doc: 'Share of failing requests (5xx) at which the configuration before comes back.',
+    default: 50,
+    min: 1,
+    max: 100,
+  }),
 });
 
 /** A TCP address: the admin listener does not serve unix sockets yet. */
@@ -210,6 +255,13 @@ const rootFields = {
     min: '0',
     max: '1d',
   }),
+  drainDelayMs: duration({
+    doc: 'How long `/readyz` says no before the proxy stops to accept, for balancers in front.',
+    default: '0',
+    min: '0',
+    max: '1h',
+  }),
+  reload: reloadSchema,
   include: list(string({ doc: 'A pattern such as `conf.d/*.toml`.' }), {
     doc: 'Further files with nodes, relative to this file. A bad one never harms the others.',
   }),

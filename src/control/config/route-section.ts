@@ -13,7 +13,7 @@ import type { PathPattern } from './path-pattern.ts';
 import type { RegexCheck } from './regex-check.ts';
 import { parseRuleFully } from './rule-parser.ts';
 import { andOf, MATCH_ALL, orOf } from './rule-tree.ts';
-import { boolean, integer, optional, string, text } from './schema.ts';
+import { boolean, choice, duration, integer, optional, string, text } from './schema.ts';
 import type { Infer } from './schema.ts';
 import { list, object, oneOrMore, record, union } from './schema-compound.ts';
 import { parseFieldName, parseMethod } from './tokens.ts';
@@ -74,6 +74,11 @@ export const routeSchema = object('Which requests go to which service.', {
   ),
   service: string({ doc: 'Name of the service that answers.' }),
   middlewares: list(nameField, { doc: 'Middlewares, in the order a request meets them.' }),
+  streamsOnChange: union(
+    choice(['keep', 'close'], { doc: 'Let them be, or close them.', default: 'keep' }),
+    duration({ doc: 'Close what is still open after this long.', min: '1ms', max: '30d' }),
+    { doc: 'What a reload that changes the route does to its open streams and tunnels.' },
+  ),
   priority: integer({
     doc: 'Among equally specific routes, the higher priority is asked first.',
     default: 0,

@@ -21,9 +21,9 @@ function routeOf({ rule, priority, listeners }: Sketch, order: number) {
     rule: parsed,
     specificity: specificityOf(parsed),
     priority: priority ?? 0,
-    order,
     listeners: listeners ?? null,
     service: 's',
+    streamsOnChangeMs: -1,
     middlewares: [],
     file: 'm.toml',
   };

@@ -65,10 +65,10 @@ test('specificity: describes itself in one line', () => {
 test('compareRoutes: asks specificity, then priority, then declaration', () => {
   const specificity = rank('Host(`a`)');
   const routes = [
-    { name: 'last', specificity: rank('Path(`/`)'), priority: 9, order: 0 },
-    { name: 'third', specificity, priority: 1, order: 4 },
-    { name: 'second', specificity, priority: 1, order: 3 },
-    { name: 'first', specificity, priority: 2, order: 5 },
+    { name: 'last', specificity: rank('Path(`/`)'), priority: 9 },
+    { name: 'second', specificity, priority: 1 },
+    { name: 'third', specificity, priority: 1 },
+    { name: 'first', specificity, priority: 2 },
   ];
   const names = routes.toSorted(compareRoutes).map((route) => route.name);
   assert.deepEqual(names, ['first', 'second', 'third', 'last']);

@@ -30,8 +30,6 @@ export interface RankedRoute {
   readonly specificity: Specificity;
   /** Higher first among equally specific routes. */
   readonly priority: number;
-  /** Position of the declaration over all files: the main file, then included ones in order. */
-  readonly order: number;
 }
 
 const NONE: Specificity = { hostRank: 0, pathRank: 0, pathSize: 0, predicates: 0 };
@@ -62,11 +60,12 @@ export function compareSpecificity(a: Specificity, b: Specificity): number {
   );
 }
 
-/** Orders routes by precedence: negative when `a` is asked before `b`. Total: never 0 for two. */
+/**
+ * Orders routes by precedence: negative when `a` is asked before `b`; 0 when the declaration
+ * decides. A stable sort of routes in order of declaration is therefore their precedence.
+ */
 export function compareRoutes(a: RankedRoute, b: RankedRoute): number {
-  return (
-    compareSpecificity(a.specificity, b.specificity) || b.priority - a.priority || a.order - b.order
-  );
+  return compareSpecificity(a.specificity, b.specificity) || b.priority - a.priority;
 }
 
 const HOST_WORDS = ['any host', 'host regexp', 'wildcard host', 'exact host'] as const;

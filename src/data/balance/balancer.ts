@@ -1,41 +1,42 @@
 /**
- * Balancers: choose an endpoint for an attempt. Weighted choice is a table laid out at link time,
- * so that a choice costs the same for any number of endpoints.
+ * Balancers: choose an endpoint for an attempt. Weighted choice is a table laid out beforehand
+ * (candidates.ts), so that a choice costs the same for any number of endpoints and any health.
  */
 
 import type { BalanceMode } from '../../contract/snapshot.ts';
+import type { Candidates } from './candidates.ts';
 import type { Endpoint } from './endpoint.ts';
-import { weightedSchedule } from './weighted-schedule.ts';
+
+/** For a first attempt. */
+export const NONE_TRIED: readonly Endpoint[] = [];
 
 export interface Balancer {
   /**
-   * @param avoid an endpoint that has just failed; chosen again only when there is no other
-   * @returns null when the service has no endpoint
+   * @param tried endpoints this exchange has tried; chosen again only when there is no other. At
+   *     most as many as an exchange has attempts; only read
+   * @returns null when the service has no candidate
    */
-  pick(avoid: Endpoint | null): Endpoint | null;
+  pick(tried: readonly Endpoint[]): Endpoint | null;
 }
 
 /**
- * Links the balancer of one service.
+ * Links the balancer of one service. It follows what becomes of `candidates`.
  * @param random uniform in [0, 1)
  * @param position where round-robin goes on after a reload
  */
 export function linkBalancer(
   mode: BalanceMode,
-  endpoints: readonly Endpoint[],
+  candidates: Candidates,
   random: () => number,
   position: Position,
 ): Balancer {
-  const schedule = weightedSchedule(endpoints.map((endpoint) => endpoint.spec.weight)).map(
-    (index) => endpoints[index]!,
-  );
   switch (mode) {
     case 'round-robin':
-      return new RoundRobin(schedule, position);
+      return new RoundRobin(candidates, position);
     case 'random':
-      return new RandomChoice(schedule, random);
+      return new RandomChoice(candidates, random);
     case 'least-requests':
-      return new LeastRequests(schedule, random);
+      return new LeastRequests(candidates, random);
   }
 }
 
@@ -46,77 +47,93 @@ export class Position {
 
 /** Weighted round-robin over the interleaved schedule. */
 class RoundRobin implements Balancer {
-  private readonly schedule: readonly Endpoint[];
+  private readonly candidates: Candidates;
   private readonly position: Position;
 
-  constructor(schedule: readonly Endpoint[], position: Position) {
-    this.schedule = schedule;
+  constructor(candidates: Candidates, position: Position) {
+    this.candidates = candidates;
     this.position = position;
   }
 
-  pick(avoid: Endpoint | null): Endpoint | null {
-    const count = this.schedule.length;
+  pick(tried: readonly Endpoint[]): Endpoint | null {
+    const { schedule } = this.candidates;
+    const count = schedule.length;
     if (count === 0) return null;
-    for (let tries = 0; tries < count; tries++) {
-      const index = this.position.value % count;
-      this.position.value = index + 1;
-      const endpoint = this.schedule[index]!;
-      if (endpoint !== avoid) return endpoint;
-    }
-    return avoid;
+    const { position } = this;
+    const first = position.value < count ? position.value : position.value % count;
+    const index = firstUntried(schedule, first, tried);
+    position.value = index + 1;
+    return schedule[index]!;
   }
 }
 
 /** A weighted draw. */
 class RandomChoice implements Balancer {
-  private readonly schedule: readonly Endpoint[];
+  private readonly candidates: Candidates;
   private readonly random: () => number;
 
-  constructor(schedule: readonly Endpoint[], random: () => number) {
-    this.schedule = schedule;
+  constructor(candidates: Candidates, random: () => number) {
+    this.candidates = candidates;
     this.random = random;
   }
 
-  pick(avoid: Endpoint | null): Endpoint | null {
-    const count = this.schedule.length;
+  pick(tried: readonly Endpoint[]): Endpoint | null {
+    const { schedule } = this.candidates;
+    const count = schedule.length;
     if (count === 0) return null;
-    const start = Math.floor(this.random() * count);
-    return firstOther(this.schedule, start, avoid);
+    return schedule[firstUntried(schedule, Math.floor(this.random() * count), tried)]!;
   }
 }
 
 /** Two weighted draws, the less loaded wins ("power of two choices"). */
 class LeastRequests implements Balancer {
-  private readonly schedule: readonly Endpoint[];
+  private readonly candidates: Candidates;
   private readonly random: () => number;
 
-  constructor(schedule: readonly Endpoint[], random: () => number) {
-    this.schedule = schedule;
+  constructor(candidates: Candidates, random: () => number) {
+    this.candidates = candidates;
     this.random = random;
   }
 
-  pick(avoid: Endpoint | null): Endpoint | null {
-    const count = this.schedule.length;
+  pick(tried: readonly Endpoint[]): Endpoint | null {
+    const { schedule } = this.candidates;
+    const count = schedule.length;
     if (count === 0) return null;
-    const first = firstOther(this.schedule, Math.floor(this.random() * count), avoid)!;
-    const second = firstOther(this.schedule, Math.floor(this.random() * count), first)!;
-    if (second === avoid) return first;
+    const first = schedule[firstUntried(schedule, Math.floor(this.random() * count), tried)]!;
+    const second = schedule[firstOther(schedule, Math.floor(this.random() * count), first)]!;
+    if (isTried(tried, second)) return first;
     const isFirstLighter =
-      first.inFlight * second.spec.weight <= second.inFlight * first.spec.weight;
+      first.inFlight * second.rampedWeight <= second.inFlight * first.rampedWeight;
     return isFirstLighter ? first : second;
   }
 }
 
-/** The first endpoint from `start` on that is not `avoid`; `avoid` when there is no other. */
-function firstOther(
+/** Index of the first place from `start` on whose endpoint was not tried; `start` if all were. */
+function firstUntried(
   schedule: readonly Endpoint[],
   start: number,
-  avoid: Endpoint | null,
-): Endpoint | null {
+  tried: readonly Endpoint[],
+): number {
+  if (tried.length === 0) return start;
   const count = schedule.length;
   for (let step = 0; step < count; step++) {
-    const endpoint = schedule[(start + step) % count]!;
-    if (endpoint !== avoid) return endpoint;
+    const index = (start + step) % count;
+    if (!isTried(tried, schedule[index]!)) return index;
   }
-  return avoid;
+  return start;
+}
+
+/** Index of the first place from `start` on with another endpoint; `start` if there is none. */
+function firstOther(schedule: readonly Endpoint[], start: number, avoid: Endpoint): number {
+  const count = schedule.length;
+  for (let step = 0; step < count; step++) {
+    const index = (start + step) % count;
+    if (schedule[index]! !== avoid) return index;
+  }
+  return start;
+}
+
+function isTried(tried: readonly Endpoint[], endpoint: Endpoint): boolean {
+  for (let i = 0; i < tried.length; i++) if (tried[i] === endpoint) return true;
+  return false;
 }

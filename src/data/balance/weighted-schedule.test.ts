@@ -36,3 +36,20 @@ test('weightedSchedule: stays short for large weights and drops nobody', () => {
   assert.ok(schedule.length <= SCHEDULE_SIZE_MAX + 2);
   assert.ok(schedule.includes(1) && schedule.includes(2));
 });
+
+test('weightedSchedule: many endpoints get exact shares too, a slow start among them', () => {
+  const weights = [1, ...Array.from({ length: 999 }, () => 10)];
+  const counts = new Map<number, number>();
+  for (const index of weightedSchedule(weights)) counts.set(index, (counts.get(index) ?? 0) + 1);
+  weights.forEach((weight, index) => assert.equal(counts.get(index), weight));
+});
+
+test('weightedSchedule: endpoints that start slowly together do not take turns in one heap', () => {
+  const weights = Array.from({ length: 1_000 }, (_, index) => (index < 500 ? 1 : 10));
+  const schedule = weightedSchedule(weights);
+  const rounds = Array.from({ length: 10 }, (_, round) => {
+    const size = schedule.length / 10;
+    return schedule.slice(round * size, (round + 1) * size).filter((index) => index < 500).length;
+  });
+  for (const count of rounds) assert.ok(count >= 25 && count <= 100, `${count} of about 50`);
+});

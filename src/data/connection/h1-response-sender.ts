@@ -70,7 +70,7 @@ export class H1ResponseSender {
 
   sendInterim(head: ResponseHead): void {
     const chunks = this.plane.backend.chunks;
-    const chunk = chunks.acquire(head.end - head.start + OWN_LINES_SIZE);
+    const chunk = chunks.acquireReserved(head.end - head.start + OWN_LINES_SIZE);
     if (chunk === null) return;
     writer.begin(chunk.bytes, CHUNK_HEADROOM, chunk.bytes.length - CHUNK_TAILROOM);
     writer.statusLine(head.status, head.bytes, head.reasonStart, head.reasonEnd);
@@ -87,7 +87,7 @@ export class H1ResponseSender {
     const chunks = this.plane.backend.chunks;
     const needed = head.end - head.start + OWN_LINES_SIZE + extra.length + CHUNK_FRAME_SIZE;
     const together = needed + available;
-    const chunk = chunks.acquire(together <= TOGETHER_SIZE_MAX ? together : needed);
+    const chunk = chunks.acquireReserved(together <= TOGETHER_SIZE_MAX ? together : needed);
     if (chunk === null) return false;
     writer.begin(chunk.bytes, CHUNK_HEADROOM, chunk.bytes.length - CHUNK_TAILROOM);
     writer.statusLine(head.status, head.bytes, head.reasonStart, head.reasonEnd);
@@ -132,7 +132,7 @@ export class H1ResponseSender {
     const lines = latin1Bytes(`${typed}${extra}`);
     const chunks = this.plane.backend.chunks;
     const size = OWN_LINES_SIZE + lines.length + bytes.length;
-    const chunk = chunks.acquire(size);
+    const chunk = chunks.acquireReserved(size);
     if (chunk === null) {
       this.keepAlive = false; // Nothing can be said; closing says it.
       return;
@@ -156,7 +156,7 @@ export class H1ResponseSender {
   /** The 101 head, as the origin gave it. */
   sendUpgrade(head: ResponseHead): boolean {
     const chunks = this.plane.backend.chunks;
-    const chunk = chunks.acquire(head.end - head.start + OWN_LINES_SIZE);
+    const chunk = chunks.acquireReserved(head.end - head.start + OWN_LINES_SIZE);
     if (chunk === null) return false;
     writer.begin(chunk.bytes, CHUNK_HEADROOM, chunk.bytes.length - CHUNK_TAILROOM);
     writer.statusLine(head.status, head.bytes, head.reasonStart, head.reasonEnd);
@@ -212,7 +212,7 @@ export class H1ResponseSender {
 
   private sendBytes(bytes: Uint8Array): void {
     const chunks = this.plane.backend.chunks;
-    const chunk = chunks.acquire(bytes.length);
+    const chunk = chunks.acquireReserved(bytes.length);
     if (chunk === null) {
       this.connection.reset(); // The message cannot be completed; it must not look complete.
       return;

@@ -14,6 +14,8 @@ export class ClientPeer {
   readonly peerAddress: string;
   readonly localPort: number;
   readonly listenerIndex: number;
+  /** Whom the listener believes; null for nobody. */
+  readonly trusted: CidrSet | null;
   /** True when `peerAddress` is in the listener's `trusted-proxies`. */
   readonly isTrusted: boolean;
   /** Lines for requests of an untrusted peer: For, Real-IP, Proto and Port. */
@@ -28,6 +30,7 @@ export class ClientPeer {
     this.peerAddress = peerAddress;
     this.localPort = localPort;
     this.listenerIndex = listenerIndex;
+    this.trusted = trusted;
     this.isTrusted = trusted !== null && peerAddress !== '' && trusted.contains(peerAddress);
     const address =
       peerAddress === '' ? '' : `X-Forwarded-For: ${peerAddress}\r\nX-Real-IP: ${peerAddress}\r\n`;

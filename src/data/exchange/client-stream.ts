@@ -7,8 +7,12 @@ import type { Fault } from '../../contract/fault.ts';
 import type { ResponseHead } from '../codec/head.ts';
 import type { Chunk } from '../io/backend.ts';
 import type { ClientPeer } from './client-peer.ts';
+import type { LinkedSnapshot } from './linked-snapshot.ts';
 
 export interface ClientStream {
+  /** The generation that routes the next exchange to begin. */
+  readonly linked: LinkedSnapshot;
+  /** The client as `linked` sees it; read both together. */
   readonly peer: ClientPeer;
   /** True when every byte of the request has been read and passed on. */
   readonly isRequestComplete: boolean;

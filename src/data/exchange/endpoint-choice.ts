@@ -1,26 +1,85 @@
 /**
- * Endpoint choice: the one a sticky cookie names, else the one the balancer picks.
+ * Endpoint choice: the one a sticky cookie names, else the one the balancer picks; never one that
+ * has as many attempts as it may have.
  */
 
+import { NONE_TRIED } from '../balance/balancer.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
 import { Field } from '../codec/field.ts';
 import type { Exchange } from './exchange.ts';
+import type { LinkedService } from './linked-snapshot.ts';
+import { Again } from './repeat-rule.ts';
 
 /**
- * Chooses for the next attempt. Adds the cookie that binds the client when it has none that counts.
- * @param avoid the endpoint that has just failed
+ * Chooses for the first attempt, while the received head is there. Adds the cookie that binds the
+ * client when it has none that counts.
  * @returns null when the service has no endpoint
  */
-export function chooseEndpoint(exchange: Exchange, avoid: Endpoint | null): Endpoint | null {
-  const { sticky, balancer } = exchange.route!.service;
-  if (sticky === null) return balancer.pick(avoid);
+export function chooseEndpoint(exchange: Exchange): Endpoint | null {
+  const service = exchange.route!.service;
+  const { sticky, balancer } = service;
+  if (sticky === null) return withRoom(service, balancer.pick(NONE_TRIED), NONE_TRIED);
   const fields = exchange.requestHead.fields;
-  const at = avoid === null ? fields.find(Field.cookie) : -1;
+  const at = fields.find(Field.cookie);
   const bound = at < 0 ? null : sticky.find(fields.valueText(at));
-  if (bound !== null) return bound;
-  const chosen = balancer.pick(avoid);
-  if (chosen !== null) {
-    exchange.extraResponseFields = `Set-Cookie: ${sticky.cookieFor(chosen)}\r\n`;
-  }
+  if (bound !== null && !isFull(service, bound)) return bound;
+  const chosen = withRoom(service, balancer.pick(NONE_TRIED), NONE_TRIED);
+  if (chosen !== null && bound === null) bind(exchange, chosen);
   return chosen;
+}
+
+/**
+ * The choice made before the exchange waited for a place, or another when that one is full now.
+ * @returns null when the service has no endpoint any more
+ */
+export function confirmEndpoint(exchange: Exchange, chosen: Endpoint): Endpoint | null {
+  const service = exchange.route!.service;
+  const isCandidate = chosen.isUp && !isFull(service, chosen);
+  if (isCandidate) return chosen;
+  return withRoom(service, service.balancer.pick(NONE_TRIED), NONE_TRIED);
+}
+
+/**
+ * Chooses for another attempt: one that was not tried, if there is one.
+ * @returns null when there is none that `again` allows
+ */
+export function chooseOther(
+  exchange: Exchange,
+  tried: readonly Endpoint[],
+  again: Again,
+): Endpoint | null {
+  const service = exchange.route!.service;
+  const chosen = withRoom(service, service.balancer.pick(tried), tried);
+  if (chosen === null || (again !== Again.anywhere && tried.includes(chosen))) return null;
+  if (service.sticky !== null) bind(exchange, chosen);
+  return chosen;
+}
+
+function bind(exchange: Exchange, endpoint: Endpoint): void {
+  const cookie = exchange.route!.service.sticky!.cookieFor(endpoint);
+  exchange.extraResponseFields = `Set-Cookie: ${cookie}\r\n`;
+}
+
+function isFull(service: LinkedService, endpoint: Endpoint): boolean {
+  const max = service.state.perEndpointMax;
+  return max > 0 && endpoint.inFlight >= max;
+}
+
+/** `chosen` unless it is full; then one with room, not tried if there is one; else null. */
+function withRoom(
+  service: LinkedService,
+  chosen: Endpoint | null,
+  tried: readonly Endpoint[],
+): Endpoint | null {
+  if (chosen === null || !isFull(service, chosen)) return chosen;
+  const { schedule } = service.candidates;
+  const start = Math.max(schedule.indexOf(chosen), 0);
+  let second: Endpoint | null = null;
+  for (let step = 1; step < schedule.length; step++) {
+    const endpoint = schedule[(start + step) % schedule.length]!;
+    if (isFull(service, endpoint)) continue;
+    if (!tried.includes(endpoint)) return endpoint;
+    second ??= endpoint;
+  }
+  return second;
 }

@@ -25,9 +25,12 @@ export function errorBody(fault: Fault, requestId: string, isJson: boolean): str
 /** Methods that may pass through this proxy, for Allow (RFC 9110 §10.2.1). */
 const ALLOW = 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n';
 
-/** Field lines that belong to an error with this status. */
-export function errorFields(status: number, requestId: string): string {
+/**
+ * Field lines that belong to an error with this status.
+ * @param retryAfter seconds after which a client that was refused may ask again
+ */
+export function errorFields(status: number, requestId: string, retryAfter: number): string {
   const id = `X-Request-Id: ${requestId}\r\n`;
   if (status === 405) return id + ALLOW;
-  return status === 503 || status === 429 ? `${id}Retry-After: 1\r\n` : id;
+  return status === 503 || status === 429 ? `${id}Retry-After: ${retryAfter}\r\n` : id;
 }

@@ -6,17 +6,23 @@
 import type { CidrSet } from '../../base/cidr.ts';
 import type { LimitsSpec, ObserveSpec, Snapshot, TransportSpec } from '../../contract/snapshot.ts';
 import type { Balancer } from '../balance/balancer.ts';
+import type { Candidates } from '../balance/candidates.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
 import type { Sticky } from '../balance/sticky.ts';
 import type { Chain } from '../chain/chain.ts';
+import type { Middleware } from '../chain/middleware.ts';
 import type { H1Limits } from '../codec/head.ts';
 import type { Router } from '../route/router.ts';
+import type { ServiceState } from '../service/service-state.ts';
+import type { LinkedRetry } from './repeat-rule.ts';
 
 export interface LinkedSnapshot {
   readonly snapshot: Snapshot;
   readonly generation: number;
   readonly router: Router;
   readonly routes: readonly LinkedRoute[];
+  /** As in the snapshot. */
+  readonly services: readonly LinkedService[];
   readonly limits: LimitsSpec;
   readonly requestLimits: H1Limits;
   readonly observe: ObserveSpec;
@@ -27,6 +33,8 @@ export interface LinkedSnapshot {
 export interface LinkedRoute {
   readonly name: string;
   readonly service: LinkedService;
+  /** As in the spec: what the chain is made of. */
+  readonly middlewares: readonly Middleware[];
   /** Null when no middleware would be called. */
   readonly chain: Chain | null;
   /** First cell of the route's metric block. */
@@ -36,9 +44,17 @@ export interface LinkedRoute {
 export interface LinkedService {
   readonly name: string;
   readonly balancer: Balancer;
+  readonly candidates: Candidates;
   readonly sticky: Sticky | null;
   readonly endpoints: readonly Endpoint[];
   readonly transport: TransportSpec;
   readonly passHost: boolean;
+  readonly retry: LinkedRetry;
+  /** 1 for response statuses that count as faults. */
+  readonly faultStatuses: Uint8Array;
+  /** Somebody wants to know how long endpoints take to answer. */
+  readonly isTimed: boolean;
+  /** What outlives generations. */
+  readonly state: ServiceState;
   readonly metricBase: number;
 }

@@ -4,8 +4,10 @@
  */
 
 import { latin1Bytes } from '../../base/ascii.ts';
+import type { LimitsSpec } from '../../contract/snapshot.ts';
 import type { AccessLog } from '../record/access-log.ts';
 import type { IoBackend } from '../io/backend.ts';
+import { OverloadLevel } from '../overload/overload-level.ts';
 import { Exchange } from './exchange.ts';
 import type { LinkedSnapshot } from './linked-snapshot.ts';
 
@@ -19,8 +21,8 @@ export class Plane {
   /** The current generation; what exchanges begun from now on are routed by. */
   linked: LinkedSnapshot;
   accessLog: AccessLog | null = null;
-  /** No new exchanges on kept-alive connections. */
-  isDraining = false;
+  /** How short of memory this worker is; set by its tick a few times a second. */
+  overloadLevel: OverloadLevel = OverloadLevel.calm;
   /** Lookups since the last timed one. */
   lookupCount = 0;
   /** Reports a bug of ours caught by the last resort. */
@@ -44,15 +46,16 @@ export class Plane {
     this.idPrefix = Math.floor(backend.random() * 0xffffffff).toString(36);
   }
 
-  /** An exchange with every field at its initial value. */
-  acquireExchange(): Exchange {
-    return this.free.pop() ?? new Exchange(this);
+  /** An exchange with every field at its initial value and room for heads of these limits. */
+  acquireExchange(limits: LimitsSpec): Exchange {
+    const known = this.free.pop();
+    if (known !== undefined && known.hasSizeOf(limits)) return known;
+    return new Exchange(this, limits);
   }
 
   /** Takes an exchange back. It must have been reset. */
   recycle(exchange: Exchange): void {
-    const isOfThisSize = exchange.fieldCountMax === this.linked.limits.fieldCountMax;
-    if (isOfThisSize && this.free.length < FREE_MAX) this.free.push(exchange);
+    if (this.free.length < FREE_MAX) this.free.push(exchange);
   }
 
   /** `Date: …\r\n` (RFC 9110 §6.6.1), made once a second. Shared bytes: do not change them. */

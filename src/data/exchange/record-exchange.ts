@@ -44,6 +44,7 @@ export function keepForLog(exchange: Exchange): void {
   if (exchange.logBytes.length < size) exchange.logBytes = new Uint8Array(size * 2);
   for (let i = 0; i < size; i++) exchange.logBytes[i] = head.bytes[head.start + i]!;
   exchange.logShift = head.start;
+  exchange.isKeptForLog = true;
   exchange.view.keepPath();
   exchange.view.clientAddress();
 }
@@ -61,7 +62,8 @@ export function recordEnd(exchange: Exchange): void {
   cells[base + RouteCell.sentBytes]! += exchange.stream!.sentBytes;
   observe(cells, base + RouteCell.durationUs, durationUs);
   if (exchange.fault !== Fault.none) countFault(exchange, cells);
-  if (plane.accessLog === null) return;
+  // The log may have been switched on meanwhile: what it needs of the head is gone then.
+  if (plane.accessLog === null || (head.end > 0 && !exchange.isKeptForLog)) return;
   fillRecord(exchange, plane.accessLog.record, durationUs);
   plane.accessLog.encode();
 }

@@ -16,6 +16,7 @@ export const FLOW_CHECKS: readonly (readonly [string, Check])[] = [
   ['delivers nothing before resume when accepted', checkAcceptedPaused],
   ['carries bytes both ways, in order, when both send at once', (p) => exchangeBytes(p, 3_000_000)],
   ['makes write say false, then onWritable, when the reader is paused', checkBackpressure],
+  ['tells by takenSize whether a slow reader takes bytes', checkProgress],
   ['holds back bytes and FIN when paused, and loses none', checkPause],
   ['pauses at once when paused from a read', checkPauseInRead],
   ['keeps bytes past the callback', checkKeep],
@@ -73,6 +74,34 @@ async function checkBackpressure({ harness, client, server }: Pair): Promise<voi
   server.resume();
   await harness.until(() => server.receivedSize >= stoppedAt, 'the queue to drain');
   await harness.until(() => client.writableCount > 0, 'onWritable');
+}
+
+/** Much is queued, and the reader takes some and stops, again and again. */
+async function checkProgress({ harness, client, server }: Pair): Promise<void> {
+  assert.equal(client.connection.takenSize, 0);
+  let size = 0;
+  for (let isWritable = true; isWritable || size < 30_000_000; size += 60_000) {
+    isWritable = client.write(1, 60_000);
+    assert.ok(size < 60_000_000, 'write() must say false');
+  }
+  await harness.settle();
+  let last = client.connection.takenSize;
+  await harness.settle();
+  assert.equal(client.connection.takenSize, last, 'nothing was read');
+  for (let steps = 0; !client.connection.isDrained; steps++) {
+    const { receivedSize } = server;
+    const isTaken = (): boolean => server.receivedSize > receivedSize + 6_000_000;
+    server.resume();
+    await harness.until(() => isTaken() || client.connection.isDrained, 'some bytes');
+    server.pause();
+    await harness.settle();
+    const takenSize: number = client.connection.takenSize;
+    assert.ok(takenSize > last && takenSize <= size, `${takenSize} after ${last}`);
+    last = takenSize;
+    assert.ok(steps < 100);
+  }
+  assert.equal(client.connection.takenSize, size);
+  server.resume();
 }
 
 async function checkPause({ harness, client, server }: Pair): Promise<void> {

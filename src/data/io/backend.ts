@@ -42,6 +42,11 @@ export interface ChunkSource {
    * @returns null when the limit is reached or `size` is above the largest size class
    */
   acquire(size: number): Chunk | null;
+  /**
+   * Like `acquire`, and may use memory that is kept for bytes on their way to clients: an answer
+   * can be written while requests hold all the rest.
+   */
+  acquireReserved(size: number): Chunk | null;
   /** Largest `size` that `acquire` can serve. */
   readonly sizeMax: number;
   /** One more reference. Not for shared chunks: use `keep`. */
@@ -76,6 +81,8 @@ export interface Connection {
    *          is sent, after `end` or close: then no `onWritable` follows.
    */
   write(chunk: Chunk, start: number, end: number): boolean;
+  /** Bytes that the kernel has taken so far; 0 once it is gone. For telling progress, rarely. */
+  readonly takenSize: number;
   /** True when everything written has been handed to the kernel. */
   readonly isDrained: boolean;
   /**
@@ -116,8 +123,8 @@ export interface ConnectionEvents {
   /**
    * The last callback. `Fault.none` after an orderly close of ours or when both sides ended;
    * else `upstreamReset` (RST or broken pipe), `connectRefused`, `connectFailed` (unreachable, no
-   * such path, out of descriptors), `nameNotResolved` (the host is not numeric), `memoryLimit`
-   * (see `write`), `aborted` (our abort or reset). The owner translates `upstreamReset` to its
+   * such path), `socketLimit` (out of descriptors or kernel memory), `nameNotResolved` (the host
+   * is not numeric), `memoryLimit` (see `write`), `aborted` (our abort or reset). The owner translates `upstreamReset` to its
    * side. A write that meets a reset does not end reading: what the peer sent before comes first,
    * for 1 s at most; an origin that refuses a long request early is heard.
    */
@@ -150,8 +157,11 @@ export interface Listening {
    */
   pause(): void;
   resume(): void;
-  /** Stops listening. Open connections stay. */
-  close(): void;
+  /**
+   * Accepts what waits already, then stops listening. Open connections stay.
+   * @param done called later, once: no `onAccept` follows. Only for the first `close`.
+   */
+  close(done?: () => void): void;
 }
 
 export interface ListenEvents {
@@ -184,7 +194,10 @@ export interface IoBackend {
   /** Runs `task` after the current callback returns, before any further event. */
   defer(task: () => void): void;
   listen(target: ListenTarget, events: ListenEvents): Listening;
+  /** Fails with `Fault.socketLimit`, without a system call, while `canConnect` is false. */
   connect(target: ConnectTarget, events: ConnectionEvents): Connection;
+  /** False when as many outgoing connections are open as this worker has descriptors for. */
+  readonly canConnect: boolean;
   /**
    * Resolves a name to numeric addresses; never blocks the loop.
    * @param done called later, once: addresses in the resolver's order, empty on failure

@@ -66,6 +66,37 @@ test('slab: cuts an unused region anew when another class needs the memory', () 
   assert.equal(source.acquire(10)!.bytes.byteLength, 4_096);
 });
 
+test('slab: takes a larger slot when its own class is full and cannot grow', () => {
+  const source = new Slab({ allocate, memoryMax: 2 * 1_048_576 });
+  const large = source.acquire(CHUNK_SIZE_MAX)!;
+  const held: SlabChunk[] = [];
+  for (let chunk = source.acquire(10); chunk !== null; chunk = source.acquire(10)) held.push(chunk);
+  assert.equal(held.length, 256 + 15);
+  assert.equal(held.at(-1)!.bytes.byteLength, 65_536);
+  assert.equal(source.usedSize, source.memoryMax);
+  for (const chunk of [large, ...held]) source.release(chunk);
+  assert.equal(source.usedSize, 0);
+});
+
+test('slab: keeps its reserve for answers, whatever requests have taken', () => {
+  const source = new Slab({ allocate, memoryMax: 4_194_304, reserveSize: 1_048_576 });
+  const held: SlabChunk[] = [];
+  const fill = (next: () => SlabChunk | null): void => {
+    for (let chunk = next(); chunk !== null; chunk = next()) held.push(chunk);
+  };
+  fill(() => source.acquire(30_000));
+  fill(() => source.acquire(10));
+  assert.equal(source.usedSize, 4_194_304 - 1_048_576);
+  assert.equal(source.acquireSlot(1), null);
+  assert.notEqual(source.acquireReserved(10_000), null);
+  let answers = 1;
+  while (source.acquireReserved(1_000) !== null) answers++;
+  assert.ok(answers >= 60, `${answers} answers of 1 KB`);
+  assert.ok(source.memorySize <= source.memoryMax);
+  source.release(held.pop()!);
+  assert.equal(source.acquire(10), null); // The reserve is filled up first.
+});
+
 test('slab: hands out the chunk released last, and makes no new one', () => {
   const source = slab(1_048_576);
   const first = source.acquire(100)!;

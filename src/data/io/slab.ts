@@ -8,6 +8,8 @@
  *     fails its exchange with `Fault.memoryLimit`.
  * S3  in debug mode a released chunk is filled with a pattern that is checked on reuse, a release
  *     too many throws, and `leaks()` lists who acquired what is still held.
+ * S4  `acquire` leaves `reserveSize` bytes to `acquireReserved`: answers can be written while
+ *     requests have taken all the rest.
  *
  * Three size classes. A chunk belongs to a region, one allocation cut into equal slots; chunk
  * objects are made with their region and reused, so steady state allocates nothing. The free list
@@ -29,6 +31,9 @@ export const CHUNK_SIZE_MAX: number = SLOT_SIZE_MAX - CHUNK_HEADROOM - CHUNK_TAI
 /** Most bytes of one read. */
 export const READ_SIZE_MAX: number = READ_SLOT_SIZE - CHUNK_HEADROOM - CHUNK_TAILROOM;
 
+/** Default bytes per region. */
+export const REGION_SIZE = 1_048_576;
+
 const POISON = 0xdb;
 
 export interface SlabOptions {
@@ -36,6 +41,8 @@ export interface SlabOptions {
   readonly allocate: (size: number) => Uint8Array;
   /** Most bytes reserved in regions, used or free. */
   readonly memoryMax: number;
+  /** Part of `memoryMax` that only `acquireReserved` may use; 0 by default. */
+  readonly reserveSize?: number;
   /** Bytes per region, a multiple of the largest slot. */
   readonly regionSize?: number;
   /** See S3. Costs a fill and a scan per chunk: for tests. */
@@ -116,8 +123,12 @@ class SizeClass {
 export class Slab implements ChunkSource {
   readonly sizeMax: number = CHUNK_SIZE_MAX;
   readonly memoryMax: number;
-  /** Bytes reserved in regions. */
+  /** What `acquire` may use of it. */
+  readonly usedMax: number;
+  /** Bytes of regions, used or free. */
   memorySize = 0;
+  /** Bytes of slots with at least one reference. */
+  usedSize = 0;
   /** Chunks with at least one reference. */
   heldCount = 0;
   /** Releases and retains of chunks that were free: bugs, made harmless. */
@@ -137,7 +148,8 @@ export class Slab implements ChunkSource {
   constructor(options: SlabOptions) {
     this.#allocate = options.allocate;
     this.memoryMax = options.memoryMax;
-    this.#regionSize = options.regionSize ?? 1_048_576;
+    this.usedMax = options.memoryMax - (options.reserveSize ?? 0);
+    this.#regionSize = options.regionSize ?? REGION_SIZE;
     this.#isDebug = options.isDebug ?? false;
     assert(this.#regionSize % SLOT_SIZE_MAX === 0, 'a region holds whole slots');
   }
@@ -151,20 +163,19 @@ export class Slab implements ChunkSource {
     return this.acquireSlot(size + CHUNK_HEADROOM + CHUNK_TAILROOM);
   }
 
+  /** Like `acquire`, and may use the reserve: for bytes of answers on their way to clients. */
+  acquireReserved(size: number): SlabChunk | null {
+    return this.#take(size + CHUNK_HEADROOM + CHUNK_TAILROOM, this.memoryMax);
+  }
+
   /** Like `acquire`, for a caller that needs no room around: `size` bytes from offset 0. */
   acquireSlot(size: number): SlabChunk | null {
-    if (size > SLOT_SIZE_MAX) return null;
-    const sizeClass = this.#classFor(size);
-    if (sizeClass.freeCount === 0 && !this.#grow(sizeClass)) {
-      this.refusedCount++;
-      return null;
-    }
-    const chunk = sizeClass.free[--sizeClass.freeCount]!;
-    chunk.references = 1;
-    chunk.region!.usedCount++;
-    this.heldCount++;
-    if (this.#isDebug) this.#checkFresh(chunk);
-    return chunk;
+    return this.#take(size, this.usedMax);
+  }
+
+  /** Like `acquireSlot`, and may use the reserve. */
+  acquireSlotReserved(size: number): SlabChunk | null {
+    return this.#take(size, this.memoryMax);
   }
 
   /** One more reference; the caller already holds one. */
@@ -191,12 +202,40 @@ export class Slab implements ChunkSource {
     if (this.#isDebug) own.bytes.fill(POISON);
     sizeClass.free[sizeClass.freeCount++] = own;
     region.usedCount--;
+    this.usedSize -= sizeClass.slotSize;
     this.heldCount--;
   }
 
   /** A chunk that is not part of the slab and is never released: a shared read buffer. */
   sharedChunk(slotSize: number = READ_SLOT_SIZE): SlabChunk {
     return new SlabChunk(this.#allocate(slotSize), true, null);
+  }
+
+  #take(size: number, usedMax: number): SlabChunk | null {
+    if (size > SLOT_SIZE_MAX) return null;
+    let sizeClass = this.#classFor(size);
+    if (sizeClass.freeCount === 0 && !this.#grow(sizeClass, usedMax)) {
+      sizeClass = this.#largerThan(sizeClass);
+    }
+    if (sizeClass.freeCount === 0 || this.usedSize + sizeClass.slotSize > usedMax) {
+      this.refusedCount++;
+      return null;
+    }
+    const chunk = sizeClass.free[--sizeClass.freeCount]!;
+    chunk.references = 1;
+    chunk.region!.usedCount++;
+    this.usedSize += sizeClass.slotSize;
+    this.heldCount++;
+    if (this.#isDebug) this.#checkFresh(chunk);
+    return chunk;
+  }
+
+  /** The next class with a free slot; `wanted` itself when there is none. */
+  #largerThan(wanted: SizeClass): SizeClass {
+    for (const sizeClass of this.#classes) {
+      if (sizeClass.slotSize > wanted.slotSize && sizeClass.freeCount > 0) return sizeClass;
+    }
+    return wanted;
   }
 
   #classFor(size: number): SizeClass {
@@ -240,9 +279,9 @@ export class Slab implements ChunkSource {
     return lines;
   }
 
-  #grow(sizeClass: SizeClass): boolean {
+  #grow(sizeClass: SizeClass, sizeMax: number): boolean {
     let memory: Uint8Array;
-    if (this.memorySize + this.#regionSize <= this.memoryMax) {
+    if (this.memorySize + this.#regionSize <= sizeMax) {
       memory = this.#allocate(this.#regionSize);
       this.memorySize += this.#regionSize;
     } else {

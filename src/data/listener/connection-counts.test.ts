@@ -4,7 +4,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 
 import { Fault } from '../../contract/fault.ts';
-import { ConnectionCounts } from './connection-counts.ts';
+import { addressShareOf, clientOf, ConnectionCounts } from './connection-counts.ts';
 
 test('connection counts: the last one within the total passes, the next does not', () => {
   const counts = new ConnectionCounts();
@@ -77,4 +77,37 @@ test('connection counts: agree with a list of the open connections, whatever hap
       }
     }),
   );
+});
+
+test('connection counts: IPv6 addresses of one /64 are one client', () => {
+  const table: readonly (readonly [string, string])[] = [
+    ['192.0.2.1', '192.0.2.1'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::1', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2:3::1', '2001:db8:1:2::/64'],
+    ['2001:db8:1::1', '2001:db8:1:0::/64'],
+    ['2001:db8::1:2:3:4:5', '2001:db8:0:1::/64'],
+    ['2001:db8::', '2001:db8:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['::2:3:4:5:6', '0:0:0:2::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+  ];
+  for (const [address, client] of table) assert.equal(clientOf(address), client, address);
+  const counts = new ConnectionCounts();
+  counts.add('2001:db8:1:2::1');
+  counts.add('2001:db8:1:2:ffff::2');
+  assert.equal(counts.check('2001:db8:1:2::3', 10, 2), Fault.addressConnectionLimit);
+  assert.equal(counts.check('2001:db8:1:3::3', 10, 2), Fault.none);
+  counts.remove('2001:db8:1:2::1');
+  assert.equal(counts.check('2001:db8:1:2::3', 10, 2), Fault.none);
+});
+
+test('connection counts: an address is dealt unevenly to workers, and its share allows for it', () => {
+  assert.equal(addressShareOf(10, 1, 100), 10);
+  assert.equal(addressShareOf(10, 8, 100), 5); // 1.25 on average.
+  assert.equal(addressShareOf(1_000, 2, 10_000), 568);
+  assert.equal(addressShareOf(2, 64, 100), 1);
+  assert.equal(addressShareOf(1, 2, 100), 1);
+  assert.equal(addressShareOf(75, 2, 50), 44); // 56 would be all of it: others get in.
+  assert.equal(addressShareOf(100, 2, 50), 100); // As many as there are: no limit.
 });

@@ -1,10 +1,22 @@
 /**
- * Endpoint registry: the endpoints of this worker by key, so that pools, load and balancer
- * positions outlive the generation that made them (a reload resets nothing that did not change).
+ * Endpoint registry: the endpoints of this worker by key, so that pools, load, health and
+ * balancer positions outlive the generation that made them (a reload resets nothing that did not
+ * change). Takes control's word about health and lays candidates out anew.
+ *
+ * R1  generations of a service with the same endpoints share one `Candidates`; those of older
+ *     generations with other endpoints follow health as well, for as long as something uses them.
+ * R2  health is kept by endpoint, also of one that only the next snapshot brings.
  */
 
 import { latin1Bytes } from '../../base/ascii.ts';
-import { endpointBase } from '../../contract/metric-layout.ts';
+import type { EndpointHealth, EndpointState, OutlierReport } from '../../contract/health.ts';
+import { endpointId } from '../../contract/health.ts';
+import {
+  EndpointCell,
+  ServiceCell,
+  endpointBase,
+  serviceBase,
+} from '../../contract/metric-layout.ts';
 import type {
   EndpointSpec,
   LimitsSpec,
@@ -12,9 +24,13 @@ import type {
   TransportSpec,
 } from '../../contract/snapshot.ts';
 import { Position } from '../balance/balancer.ts';
+import { Candidates } from '../balance/candidates.ts';
 import { Endpoint } from '../balance/endpoint.ts';
 import type { Chunk, IoBackend } from '../io/backend.ts';
+import { OutlierDetector } from '../outlier/outlier-detector.ts';
 import { EndpointPool } from '../pool/endpoint-pool.ts';
+import { LatencySweep } from './latency-sweep.ts';
+import { SlowStarts } from './slow-start.ts';
 
 export interface RegistryOptions {
   readonly backend: IoBackend;
@@ -23,6 +39,16 @@ export interface RegistryOptions {
   /** A chunk without bytes, for ends without data. */
   readonly emptyChunk: Chunk;
   readonly reportInternal: (error: unknown) => void;
+  /** An endpoint does worse than it may; control decides what follows. */
+  readonly reportOutlier: (report: OutlierReport) => void;
+}
+
+/** A service's candidates: of its newest endpoint set, and of older ones that may be in use. */
+interface ServiceCandidates {
+  readonly current: Candidates;
+  metricBase: number;
+  comparesLatency: boolean;
+  readonly older: readonly WeakRef<Candidates>[];
 }
 
 export class EndpointRegistry {
@@ -30,14 +56,27 @@ export class EndpointRegistry {
   private readonly cells: Float64Array;
   private readonly emptyChunk: Chunk;
   private readonly reportInternal: (error: unknown) => void;
+  private readonly reportOutlier: (report: OutlierReport) => void;
+  private readonly slowStarts: SlowStarts;
+  private readonly latencySweep: LatencySweep;
   private endpoints = new Map<string, Endpoint>();
   private positions = new Map<string, Position>();
+  private readonly services = new Map<string, ServiceCandidates>();
+  /** By `endpointId`, of endpoints that are not simply up. */
+  private readonly states = new Map<string, EndpointState>();
 
   constructor(options: RegistryOptions) {
     this.backend = options.backend;
     this.cells = options.cells;
     this.emptyChunk = options.emptyChunk;
     this.reportInternal = options.reportInternal;
+    this.reportOutlier = options.reportOutlier;
+    this.slowStarts = new SlowStarts(options.backend, (grown) => this.refreshFor(new Set(grown)));
+    this.latencySweep = new LatencySweep(options.backend, () =>
+      [...this.services.values()]
+        .filter(({ comparesLatency }) => comparesLatency)
+        .map(({ current }) => current.endpoints),
+    );
   }
 
   get all(): Iterable<Endpoint> {
@@ -51,11 +90,13 @@ export class EndpointRegistry {
     transport: TransportSpec,
     limits: LimitsSpec,
   ): Endpoint {
-    const key = endpointKey(service, spec);
+    const key = endpointId(service.name, spec.key);
     const known = this.endpoints.get(key);
     if (known !== undefined) {
       known.spec = spec;
       known.pool.configure(transport, limits);
+      known.outlier.configure(service.outlier);
+      this.countState(known);
       return known;
     }
     const metricBase = endpointBase(spec.metricIndex);
@@ -70,9 +111,65 @@ export class EndpointRegistry {
       reportInternal: this.reportInternal,
     });
     const hostLine = latin1Bytes(`Host: ${spec.authority}\r\n`);
-    const endpoint = new Endpoint(spec, pool, stickyKey(spec.key), metricBase, hostLine);
+    const outlier = this.detector(service, spec);
+    const endpoint = new Endpoint({
+      spec,
+      pool,
+      outlier,
+      stickyKey: stickyKey(spec.key),
+      metricBase,
+      hostLine,
+    });
+    endpoint.setState(this.states.get(key) ?? 'up');
     this.endpoints.set(key, endpoint);
+    this.countState(endpoint);
     return endpoint;
+  }
+
+  /**
+   * Who may be chosen of `endpoints`, which are all of the service. The same object as before
+   * while the endpoints are the same ones; their weights and the panic threshold may differ.
+   */
+  candidates(service: ServiceSpec, endpoints: readonly Endpoint[]): Candidates {
+    const metricBase = serviceBase(service.metricIndex);
+    const comparesLatency = service.outlier.latencyFactorMax > 0;
+    if (comparesLatency) this.latencySweep.start();
+    const known = this.services.get(service.name);
+    if (known !== undefined && isSame(known.current.endpoints, endpoints)) {
+      known.metricBase = metricBase;
+      known.comparesLatency = comparesLatency;
+      known.current.configure(service.panicPercent);
+      this.countService(known);
+      return known.current;
+    }
+    const current = new Candidates(endpoints, service.panicPercent);
+    const older = known?.older.filter((reference) => reference.deref() !== undefined) ?? [];
+    if (known !== undefined) older.push(new WeakRef(known.current));
+    const entry = { current, metricBase, comparesLatency, older };
+    this.services.set(service.name, entry);
+    this.countService(entry);
+    return current;
+  }
+
+  /**
+   * Takes what control says about endpoints; all others stay as they are. Endpoints that are not
+   * known yet are remembered.
+   */
+  applyHealth(endpoints: readonly EndpointHealth[]): void {
+    const changed = new Set<Endpoint>();
+    for (const { service, endpoint: key, state, slowStartMs } of endpoints) {
+      const id = endpointId(service, key);
+      if (state === 'up') this.states.delete(id);
+      else this.states.set(id, state);
+      const endpoint = this.endpoints.get(id);
+      if (endpoint === undefined) continue;
+      endpoint.setState(state);
+      if (!endpoint.isUp) this.slowStarts.end(endpoint);
+      else if (slowStartMs > 0) this.slowStarts.begin(endpoint, slowStartMs);
+      this.countState(endpoint);
+      changed.add(endpoint);
+    }
+    this.refreshFor(changed);
   }
 
   /** Round-robin's place of that service. */
@@ -88,19 +185,59 @@ export class EndpointRegistry {
   retain(services: readonly ServiceSpec[]): void {
     const kept = new Set(
       services.flatMap((service) =>
-        service.endpoints.map((endpoint) => endpointKey(service, endpoint)),
+        service.endpoints.map((endpoint) => endpointId(service.name, endpoint.key)),
       ),
     );
     for (const [key, endpoint] of this.endpoints) {
       if (kept.has(key)) continue;
       endpoint.pool.close();
+      this.slowStarts.end(endpoint);
       this.endpoints.delete(key);
     }
+    for (const id of this.states.keys()) if (!kept.has(id)) this.states.delete(id);
+    const names = new Set(services.map((service) => service.name));
+    for (const name of this.services.keys()) if (!names.has(name)) this.services.delete(name);
+    for (const name of this.positions.keys()) if (!names.has(name)) this.positions.delete(name);
+    if (names.size === 0) this.latencySweep.stop();
+  }
+
+  private detector(service: ServiceSpec, spec: EndpointSpec): OutlierDetector {
+    const { backend, reportOutlier } = this;
+    const names = { service: service.name, endpoint: spec.key };
+    return new OutlierDetector(
+      service.outlier,
+      () => backend.nowMs(),
+      (cause) => reportOutlier({ ...names, cause }),
+    );
+  }
+
+  private refreshFor(changed: ReadonlySet<Endpoint>): void {
+    if (changed.size === 0) return;
+    for (const entry of this.services.values()) {
+      if (entry.current.endpoints.some((endpoint) => changed.has(endpoint))) {
+        entry.current.refresh();
+        this.countService(entry);
+      }
+      for (const reference of entry.older) {
+        const older = reference.deref();
+        if (older?.endpoints.some((endpoint) => changed.has(endpoint))) older.refresh();
+      }
+    }
+  }
+
+  private countState(endpoint: Endpoint): void {
+    const isUp = endpoint.isUp && !endpoint.isDraining;
+    this.cells[endpoint.metricBase + EndpointCell.isUp] = isUp ? 1 : 0;
+  }
+
+  private countService({ current, metricBase }: ServiceCandidates): void {
+    this.cells[metricBase + ServiceCell.endpointsAvailable] = current.availableCount;
+    this.cells[metricBase + ServiceCell.panic] = current.isPanic ? 1 : 0;
   }
 }
 
-function endpointKey(service: ServiceSpec, endpoint: EndpointSpec): string {
-  return `${service.name}\n${endpoint.key}`;
+function isSame(left: readonly Endpoint[], right: readonly Endpoint[]): boolean {
+  return left.length === right.length && left.every((endpoint, at) => endpoint === right[at]);
 }
 
 /** FNV-1a over the key, twice with different seeds: stable, and says nothing about the address. */

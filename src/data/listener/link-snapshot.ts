@@ -1,50 +1,109 @@
 /**
- * Linking: a snapshot's names and indexes become objects, once per generation and worker. State
- * whose key is unchanged is taken over from the registry.
+ * Linking: a snapshot's names and indexes become objects, once per generation and worker.
+ *
+ * L1  what is linked stays the same object while its spec and all that it refers to are the same
+ *     objects, so a reload costs what it changes.
+ * L2  what is linked anew takes over the state whose key is unchanged: pools, health, balancer
+ *     positions, and each middleware of a route whose own spec is the same.
  */
 
+import type { CidrSet } from '../../base/cidr.ts';
 import { compileCidrSet } from '../../base/cidr.ts';
 import { routeBase, serviceBase } from '../../contract/metric-layout.ts';
-import type { RouteSpec, ServiceSpec, Snapshot } from '../../contract/snapshot.ts';
+import type {
+  LimitsSpec,
+  ListenerSpec,
+  MiddlewareSpec,
+  RouteSpec,
+  ServiceSpec,
+  Snapshot,
+} from '../../contract/snapshot.ts';
 import { linkBalancer } from '../balance/balancer.ts';
 import { Sticky } from '../balance/sticky.ts';
 import { Chain } from '../chain/chain.ts';
 import type { Middleware } from '../chain/middleware.ts';
 import type { LinkedRoute, LinkedService, LinkedSnapshot } from '../exchange/linked-snapshot.ts';
+import { linkRetry, statusTable } from '../exchange/repeat-rule.ts';
 import { linkRouter } from '../route/router.ts';
 import type { EndpointRegistry } from './endpoint-registry.ts';
+import type { ServiceStates } from './service-states.ts';
 
 /** Makes a middleware of a kind from its configuration; the worker's registry provides it. */
 export type LinkMiddleware = (kind: string, config: unknown) => Middleware;
 
 export interface LinkTools {
   readonly registry: EndpointRegistry;
+  readonly services: ServiceStates;
   readonly random: () => number;
   readonly middleware: LinkMiddleware;
 }
 
-/** @throws only on a snapshot that control should not have published */
-export function linkSnapshot(snapshot: Snapshot, tools: LinkTools): LinkedSnapshot {
-  const services = snapshot.services.map((spec) => linkService(spec, snapshot, tools));
-  const limits = snapshot.limits;
+/**
+ * @param previous what is served now: taken over where nothing changed; null at first
+ * @throws only on a snapshot that control should not have published
+ */
+export function linkSnapshot(
+  snapshot: Snapshot,
+  tools: LinkTools,
+  previous: LinkedSnapshot | null,
+): LinkedSnapshot {
+  const services = linkServices(snapshot, tools, previous);
+  const { limits } = snapshot;
   return {
     snapshot,
     generation: snapshot.generation,
-    router: linkRouter(snapshot.router),
-    routes: snapshot.routes.map((spec) => linkRoute(spec, services, tools)),
+    router:
+      previous !== null && previous.snapshot.router === snapshot.router
+        ? previous.router
+        : linkRouter(snapshot.router, previous?.router),
+    routes: new RouteLinker(snapshot, services, tools, previous).link(),
+    services,
     limits,
-    requestLimits: {
-      headSizeMax: limits.headSizeMax,
-      fieldCountMax: limits.fieldCountMax,
-      targetSizeMax: limits.targetSizeMax,
-      chunkExtensionSizeMax: limits.chunkExtensionSizeMax,
-      trailerSizeMax: limits.trailerSizeMax,
-    },
+    requestLimits:
+      previous !== null && previous.limits === limits
+        ? previous.requestLimits
+        : linkRequestLimits(limits),
     observe: snapshot.observe,
-    trustedProxies: snapshot.listeners.map((listener) =>
-      listener.trustedProxies.length === 0 ? null : compileCidrSet(listener.trustedProxies),
+    trustedProxies: snapshot.listeners.map((listener, index) =>
+      previous !== null && previous.snapshot.listeners[index] === listener
+        ? previous.trustedProxies[index]!
+        : linkTrustedProxies(listener),
     ),
   };
+}
+
+function linkRequestLimits(limits: LimitsSpec): LinkedSnapshot['requestLimits'] {
+  return {
+    headSizeMax: limits.headSizeMax,
+    fieldCountMax: limits.fieldCountMax,
+    targetSizeMax: limits.targetSizeMax,
+    chunkExtensionSizeMax: limits.chunkExtensionSizeMax,
+    trailerSizeMax: limits.trailerSizeMax,
+  };
+}
+
+function linkTrustedProxies({ trustedProxies }: ListenerSpec): CidrSet | null {
+  return trustedProxies.length === 0 ? null : compileCidrSet(trustedProxies);
+}
+
+function linkServices(
+  snapshot: Snapshot,
+  tools: LinkTools,
+  previous: LinkedSnapshot | null,
+): readonly LinkedService[] {
+  if (previous === null || previous.limits !== snapshot.limits) {
+    return snapshot.services.map((spec) => linkService(spec, snapshot, tools));
+  }
+  const before = previous.snapshot;
+  const isSameList = before.services === snapshot.services;
+  if (isSameList && before.transports === snapshot.transports) return previous.services;
+  return snapshot.services.map((spec, index) => {
+    const { transport } = spec;
+    const isSame =
+      before.services[index] === spec &&
+      before.transports[transport] === snapshot.transports[transport];
+    return isSame ? previous.services[index]! : linkService(spec, snapshot, tools);
+  });
 }
 
 function linkService(spec: ServiceSpec, snapshot: Snapshot, tools: LinkTools): LinkedService {
@@ -53,29 +112,97 @@ function linkService(spec: ServiceSpec, snapshot: Snapshot, tools: LinkTools): L
   const endpoints = spec.endpoints.map((endpoint) =>
     registry.endpoint(spec, endpoint, transport, snapshot.limits),
   );
+  const candidates = registry.candidates(spec, endpoints);
   return {
     name: spec.name,
-    balancer: linkBalancer(spec.balance, endpoints, random, registry.position(spec)),
-    sticky: spec.sticky === null ? null : new Sticky(spec.sticky, endpoints),
+    balancer: linkBalancer(spec.balance, candidates, random, registry.position(spec)),
+    sticky: spec.sticky === null ? null : new Sticky(spec.sticky, candidates),
+    candidates,
     endpoints,
     transport,
     passHost: spec.passHost,
+    retry: linkRetry(spec.retry),
+    faultStatuses: statusTable(spec.outlier.statuses),
+    isTimed: spec.outlier.latencyFactorMax > 0 || spec.concurrency.isAdaptive,
+    state: tools.services.state(spec, candidates),
     metricBase: serviceBase(spec.metricIndex),
   };
 }
 
-function linkRoute(
-  spec: RouteSpec,
-  services: readonly LinkedService[],
-  tools: LinkTools,
-): LinkedRoute {
-  const chain = new Chain(
-    spec.middlewares.map((middleware) => tools.middleware(middleware.kind, middleware.config)),
-  );
-  return {
-    name: spec.name,
-    service: services[spec.service]!,
-    chain: chain.isEmpty ? null : chain,
-    metricBase: routeBase(spec.metricIndex),
-  };
+/** Links the routes of one snapshot. */
+class RouteLinker {
+  private readonly snapshot: Snapshot;
+  private readonly services: readonly LinkedService[];
+  private readonly tools: LinkTools;
+  private readonly previous: LinkedSnapshot | null;
+  /** Indexes of the previous routes by name; made when a route asks. */
+  private previousIndexes: ReadonlyMap<string, number> | null = null;
+
+  constructor(
+    snapshot: Snapshot,
+    services: readonly LinkedService[],
+    tools: LinkTools,
+    previous: LinkedSnapshot | null,
+  ) {
+    this.snapshot = snapshot;
+    this.services = services;
+    this.tools = tools;
+    this.previous = previous;
+  }
+
+  link(): readonly LinkedRoute[] {
+    const { snapshot, services, previous } = this;
+    if (previous === null) return snapshot.routes.map((spec) => this.linkRoute(spec, null));
+    const before = previous.snapshot;
+    const hasSameServices = previous.services === services;
+    const hasSameMiddlewares = before.middlewares === snapshot.middlewares;
+    if (before.routes === snapshot.routes && hasSameServices && hasSameMiddlewares) {
+      return previous.routes;
+    }
+    return snapshot.routes.map((spec, index) => {
+      const isSame =
+        before.routes[index] === spec &&
+        (hasSameServices || previous.routes[index]!.service === services[spec.service]) &&
+        (hasSameMiddlewares || spec.middlewares.every((at) => this.isSameMiddleware(at)));
+      return isSame ? previous.routes[index]! : this.linkRoute(spec, this.findPrevious(spec));
+    });
+  }
+
+  private isSameMiddleware(index: number): boolean {
+    return this.previous!.snapshot.middlewares[index] === this.snapshot.middlewares[index];
+  }
+
+  /** @returns the index of the previous route of that name, or null */
+  private findPrevious({ name }: RouteSpec): number | null {
+    const { routes } = this.previous!.snapshot;
+    this.previousIndexes ??= new Map(routes.map((route, index) => [route.name, index]));
+    return this.previousIndexes.get(name) ?? null;
+  }
+
+  private linkRoute(spec: RouteSpec, previousIndex: number | null): LinkedRoute {
+    const known = previousIndex === null ? [] : this.linkedMiddlewares(previousIndex);
+    const middlewares = spec.middlewares.map((index) => {
+      const own = this.snapshot.middlewares[index]!;
+      const at = known.findIndex(([one]) => one === own);
+      // Taken out, so that a middleware that stands twice in a chain stays two.
+      if (at >= 0) return known.splice(at, 1)[0]![1];
+      return this.tools.middleware(own.kind, own.config);
+    });
+    const chain = new Chain(middlewares);
+    return {
+      name: spec.name,
+      service: this.services[spec.service]!,
+      middlewares,
+      chain: chain.isEmpty ? null : chain,
+      metricBase: routeBase(spec.metricIndex),
+    };
+  }
+
+  private linkedMiddlewares(previousIndex: number): [MiddlewareSpec, Middleware][] {
+    const { snapshot, routes } = this.previous!;
+    const { middlewares } = routes[previousIndex]!;
+    return snapshot.routes[previousIndex]!.middlewares.map((index, place) => {
+      return [snapshot.middlewares[index]!, middlewares[place]!];
+    });
+  }
 }

@@ -4,8 +4,14 @@
  * L1  a connection over a limit gets a short answer and is closed; nothing is read from it. In a
  *     flood only `REFUSING_MAX` at a time get the answer, the others a reset: a refused connection
  *     that waits for its client holds a descriptor which the limit does not count.
- * L2  draining closes the listening socket first, then idle connections, then each other one after
- *     its answer.
+ *     Before that, idle connections make room: from fifteen sixteenths of the limit on, each new
+ *     one takes the place of the oldest that waits for a further request.
+ * L2  draining accepts what waits in the kernel, then closes the listening socket. Every answer
+ *     that begins from now on closes its connection. An idle connection is not closed at once, for
+ *     its client may be sending: it has until `idleMs` to ask for one more answer.
+ * L3  a drain ends: what is still open after `timeoutMs` is aborted.
+ * L4  all connections of a listener are routed by its `linked`, in which its index is
+ *     `listenerIndex`: the two change together, and only here.
  */
 
 import { latin1Bytes } from '../../base/ascii.ts';
@@ -14,10 +20,20 @@ import { listenerBase, ListenerCell, WorkerCell } from '../../contract/metric-la
 import type { ListenerSpec } from '../../contract/snapshot.ts';
 import type { ConnectionOwner } from '../connection/h1-client-connection.ts';
 import { H1ClientConnection } from '../connection/h1-client-connection.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { LinkedSnapshot } from '../exchange/linked-snapshot.ts';
 import type { Plane } from '../exchange/plane.ts';
-import type { Connection, ConnectionEvents, ListenEvents, Listening } from '../io/backend.ts';
+import type {
+  Connection,
+  ConnectionEvents,
+  ListenEvents,
+  Listening,
+  Timer,
+} from '../io/backend.ts';
 import { CHUNK_HEADROOM } from '../io/backend.ts';
+import { IdleSweep } from '../overload/idle-sweep.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
+import { addressShareOf } from './connection-counts.ts';
 
 const REFUSALS: { readonly [fault: number]: Uint8Array } = {
   [Fault.connectionLimit]: refusal('503 Service Unavailable', Fault.connectionLimit),
@@ -26,6 +42,11 @@ const REFUSALS: { readonly [fault: number]: Uint8Array } = {
 
 /** Refused connections that have not ended yet, per listener. */
 const REFUSING_MAX = 256;
+
+/** From this part of the limit on, each new connection takes the place of an idle one. */
+const CROWDED_SHARE = 15 / 16;
+/** Connections looked at for one that is idle, per new connection. */
+const SWEEP_LOOK_MAX = 64;
 
 /** Events nobody needs any more. */
 const IGNORED: ConnectionEvents = {
@@ -36,60 +57,120 @@ const IGNORED: ConnectionEvents = {
   onClose(): void {},
 };
 
+/** How a drain is timed, in milliseconds from its begin. */
+export interface DrainTimes {
+  /** How long an idle connection may stay for its next request. */
+  readonly idleMs: number;
+  /** When everything that is still open is aborted. */
+  readonly timeoutMs: number;
+}
+
 export interface ListenerOptions {
-  readonly spec: ListenerSpec;
+  /** The first generation that has it, and its index there. */
+  readonly linked: LinkedSnapshot;
   readonly index: number;
   /** An inherited, already bound socket; -1 to bind here. */
   readonly fd: number;
   readonly plane: Plane;
   readonly counts: ConnectionCounts;
-  /** This worker's share of the process limits. */
-  readonly connectionsMax: () => number;
-  readonly connectionsPerAddressMax: () => number;
-  /** The socket is bound and listening; `port` as the kernel chose it. */
+  /** Workers that share the limits of the process. */
+  readonly workerCount: number;
+  /**
+   * The socket is bound and listening; `port` as the kernel chose it. Also called, with port 0,
+   * when draining begins before that.
+   */
   readonly onListening: (port: number) => void;
-  readonly onError: (message: string) => void;
-  /** The last connection of a draining listener is gone. */
+  /** The address cannot be listened on; `onListening` does not follow. */
+  readonly onFailed: (message: string) => void;
+  /** One connection could not be accepted; listening goes on. */
+  readonly onAcceptError: (message: string) => void;
+  /** Nothing listens and the last connection of a draining listener is gone. */
   readonly onDrained: () => void;
 }
 
 export class Listener implements ListenEvents, ConnectionOwner {
-  readonly listenerIndex: number;
-  readonly metricBase: number;
+  linked: LinkedSnapshot;
+  listenerIndex: number;
+  metricBase: number;
+  isDraining = false;
+  private spec: ListenerSpec;
   private readonly options: ListenerOptions;
   private readonly connections = new Set<H1ClientConnection>();
+  private readonly idleSweep = new IdleSweep(this.connections);
   private readonly listening: Listening;
   /** A refused connection is only written to and closed. */
   private readonly refusing: ConnectionEvents;
   private refusingCount = 0;
-  private isDraining = false;
+  private isOpening = true;
+  private isListening = false;
+  private drainTimer: Timer | null = null;
+  private idleDueMs = 0;
+  private abortDueMs = 0;
 
   constructor(options: ListenerOptions) {
     this.options = options;
+    this.linked = options.linked;
     this.listenerIndex = options.index;
-    this.metricBase = listenerBase(options.spec.metricIndex);
+    this.spec = options.linked.snapshot.listeners[options.index]!;
+    this.metricBase = listenerBase(this.spec.metricIndex);
     this.refusing = { ...IGNORED, onClose: () => void this.refusingCount-- };
-    const { kind, host, port } = options.spec;
+    const { kind, host, port } = this.spec;
     const target = { kind, host, port, fd: options.fd };
     this.listening = options.plane.backend.listen(target, this);
+  }
+
+  get name(): string {
+    return this.spec.name;
+  }
+
+  /** As the kernel chose it; 0 until it listens. */
+  get port(): number {
+    return this.listening.port;
   }
 
   get connectionCount(): number {
     return this.connections.size;
   }
 
+  /** True when nothing listens and no connection is open. */
+  get isDrained(): boolean {
+    return this.isDraining && !this.isListening && this.connections.size === 0;
+  }
+
+  hasAddress({ kind, host, port }: ListenerSpec): boolean {
+    return this.spec.kind === kind && this.spec.host === host && this.spec.port === port;
+  }
+
+  /** Goes on as listener `index` of a new generation. Its address must be the same. */
+  configure(linked: LinkedSnapshot, index: number): void {
+    this.linked = linked;
+    this.listenerIndex = index;
+    this.spec = linked.snapshot.listeners[index]!;
+    const base = listenerBase(this.spec.metricIndex);
+    if (base === this.metricBase) return;
+    const { cells } = this.options.plane;
+    cells[this.metricBase + ListenerCell.open]! -= this.connections.size;
+    cells[base + ListenerCell.open]! += this.connections.size;
+    this.metricBase = base;
+  }
+
   onListening(): void {
+    this.isOpening = false;
+    this.isListening = true;
     this.options.onListening(this.listening.port);
   }
 
   onAccept(connection: Connection): void {
-    const { plane, counts } = this.options;
+    const { plane, counts, workerCount } = this.options;
+    const { limits } = plane.linked;
+    const totalMax = shareOf(limits.connectionsMax, workerCount);
+    if (counts.total >= totalMax * CROWDED_SHARE) this.idleSweep.close(1, SWEEP_LOOK_MAX);
     const cells = plane.cells;
     const address = connection.peerAddress;
     const fault = counts.check(
       address,
-      this.options.connectionsMax(),
-      this.options.connectionsPerAddressMax(),
+      totalMax,
+      addressShareOf(limits.connectionsPerAddressMax, workerCount, totalMax),
     );
     if (fault !== Fault.none) {
       cells[this.metricBase + ListenerCell.refused]!++;
@@ -107,29 +188,82 @@ export class Listener implements ListenEvents, ConnectionOwner {
   }
 
   onError(message: string): void {
-    this.options.onError(message);
+    if (!this.isOpening) {
+      this.options.onAcceptError(message);
+      return;
+    }
+    this.isOpening = false;
+    this.options.onFailed(message);
   }
 
   onConnectionClosed(connection: H1ClientConnection): void {
     if (!this.connections.delete(connection)) return;
     this.options.counts.remove(connection.peerAddress);
     this.options.plane.cells[this.metricBase + ListenerCell.open]!--;
-    if (this.isDraining && this.connections.size === 0) this.options.onDrained();
+    this.checkDrained();
   }
 
-  /** Stops accepting and lets connections end; `onDrained` follows, perhaps at once. */
-  drain(): void {
-    if (this.isDraining) return;
-    this.isDraining = true;
-    this.listening.close();
-    for (const connection of Array.from(this.connections)) connection.drain();
-    if (this.connections.size === 0) this.options.onDrained();
+  /** Calls `visit` for every exchange in progress. It may end the exchange. */
+  visitExchanges(visit: (exchange: Exchange) => void): void {
+    for (const connection of this.connections) connection.visitExchange(visit);
+  }
+
+  /** Stops accepting and lets connections end; `onDrained` follows. May come again, sooner. */
+  drain({ idleMs, timeoutMs }: DrainTimes): void {
+    const { backend } = this.options.plane;
+    const nowMs = backend.nowMs();
+    if (!this.isDraining) {
+      this.isDraining = true;
+      this.idleDueMs = Infinity;
+      this.abortDueMs = Infinity;
+      this.drainTimer = backend.timer(() => this.onDrainTimer());
+      if (this.isOpening) this.options.onListening(0);
+      this.isOpening = false;
+      this.listening.close(() => this.onListeningClosed());
+    }
+    this.idleDueMs = Math.min(this.idleDueMs, nowMs + idleMs);
+    this.abortDueMs = Math.min(this.abortDueMs, nowMs + timeoutMs);
+    this.onDrainTimer();
+    this.checkDrained();
+  }
+
+  /**
+   * Closes connections that wait for a further request, the oldest first, for what they hold.
+   * @returns how many were closed, at most `max`
+   */
+  closeUnused(max: number): number {
+    return this.idleSweep.close(max, this.connections.size);
   }
 
   /** Ends what a drain did not. */
   abort(): void {
-    this.listening.close();
+    this.listening.close(() => this.onListeningClosed());
     for (const connection of Array.from(this.connections)) connection.abortNow();
+  }
+
+  private onListeningClosed(): void {
+    this.isListening = false;
+    this.checkDrained();
+  }
+
+  private onDrainTimer(): void {
+    const nowMs = this.options.plane.backend.nowMs();
+    if (nowMs >= this.abortDueMs) {
+      this.abort();
+      return;
+    }
+    if (nowMs >= this.idleDueMs) {
+      this.idleDueMs = Infinity;
+      for (const connection of Array.from(this.connections)) connection.closeIdle();
+    }
+    if (this.connections.size === 0 && !this.isListening) return;
+    this.drainTimer!.set(Math.min(this.idleDueMs, this.abortDueMs) - nowMs);
+  }
+
+  private checkDrained(): void {
+    if (!this.isDrained) return;
+    this.drainTimer!.clear();
+    this.options.onDrained();
   }
 
   private refuse(connection: Connection, fault: Fault): void {
@@ -158,4 +292,9 @@ function refusal(status: string, fault: Fault): Uint8Array {
     `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n` +
       `Retry-After: 1\r\nConnection: close\r\n\r\n${body}`,
   );
+}
+
+/** This worker's share of a limit of the whole process. */
+function shareOf(limit: number, workerCount: number): number {
+  return Math.ceil(limit / workerCount);
 }

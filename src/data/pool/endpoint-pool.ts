@@ -47,7 +47,7 @@ export class EndpointPool {
   private readonly addresses: EndpointAddresses;
   private readonly connecting = new Set<UpstreamConnection>();
   private readonly idle: UpstreamConnection[] = [];
-  private readonly queue: WaitQueue;
+  private readonly queue: WaitQueue<AttemptEvents>;
   private readonly cells: Float64Array;
   private readonly metricBase: number;
   private isClosed = false;
@@ -63,7 +63,11 @@ export class EndpointPool {
     this.responseLimits = responseLimits(limits);
     this.interimResponsesMax = limits.interimResponsesMax;
     this.addresses = new EndpointAddresses(backend, spec, transport.resolveIntervalMs);
-    this.queue = new WaitQueue(backend, () => this.countQueued());
+    this.queue = new WaitQueue(
+      backend,
+      (attempt: AttemptEvents) => attempt.onLeaseFault(Fault.queueTimeout),
+      () => this.countQueued(),
+    );
   }
 
   /** Applies changed settings of a new generation; connections stay. */
@@ -96,12 +100,13 @@ export class EndpointPool {
   }
 
   /**
-   * Connects, or queues when the endpoint is at its limit. `onLease` or `onLeaseFault` follows,
+   * Connects, or queues when the endpoint is at its limit or the worker out of descriptors for
+   * endpoints (then `relieve` goes on with it). `onLease` or `onLeaseFault` follows,
    * later (never inside this call) unless `cancel` comes first.
    * @returns Fault.queueFull when the attempt was not accepted, else Fault.none
    */
   acquireSlow(attempt: AttemptEvents): Fault {
-    if (this.openCount < this.transport.connectionsMax) {
+    if (this.mayOpen) {
       this.cells[WorkerCell.acquireConnected]!++;
       this.open(attempt);
       return Fault.none;
@@ -176,6 +181,19 @@ export class EndpointPool {
     for (const connection of this.idle.slice()) connection.close();
   }
 
+  /** Goes on with attempts that wait, as far as there is room: called when room was short. */
+  relieve(): void {
+    if (!this.isClosed) this.openForWaiters();
+  }
+
+  /** Closes the connection that has been idle longest. @returns false when none is idle */
+  closeOldestIdle(): boolean {
+    const oldest = this.idle[0];
+    if (oldest === undefined) return false;
+    oldest.close();
+    return true;
+  }
+
   /** Sweeps P1 and P2. Tests call it after every step; production never does. */
   checkInvariants(): void {
     assert(this.openCount >= this.idle.length + this.connecting.size, 'P2: counted once');
@@ -209,11 +227,15 @@ export class EndpointPool {
   }
 
   private openForWaiters(): void {
-    while (this.openCount < this.transport.connectionsMax) {
+    while (this.mayOpen) {
       const next = this.nextWaiter();
       if (next === null) return;
       this.open(next);
     }
+  }
+
+  private get mayOpen(): boolean {
+    return this.openCount < this.transport.connectionsMax && this.backend.canConnect;
   }
 
   private nextWaiter(): AttemptEvents | null {

@@ -16,6 +16,8 @@ import type { Chunk, Connection, ConnectionEvents } from '../io/backend.ts';
 import { HeldBytes } from '../io/held-bytes.ts';
 import { Outgoing } from '../io/outgoing.ts';
 import type { AttemptEvents } from './attempt-events.ts';
+import { closingFault } from './closing-fault.ts';
+import { DiscardedResponse } from './discarded-response.ts';
 import type { EndpointPool } from './endpoint-pool.ts';
 import { UpstreamClock } from './upstream-clock.ts';
 
@@ -167,6 +169,13 @@ export class UpstreamConnection implements ConnectionEvents {
     this.forget();
   }
 
+  /** Inside `onResponseHead`: ends the lease; the response is read for nobody, if it is short. */
+  discardResponse(): void {
+    const isSent = this.isRequestSent && this.isWritable;
+    if (!isSent || !this.isReusable) this.abort();
+    else this.attempt = new DiscardedResponse(this, this.attempt!.responseHead);
+  }
+
   // From the origin.
 
   onOpen(): void {
@@ -211,13 +220,14 @@ export class UpstreamConnection implements ConnectionEvents {
   }
 
   onClose(fault: Fault): void {
-    const wasConnecting = this.state === State.connecting;
     const attempt = this.attempt;
-    const reason = this.translate(fault);
+    const isTunnel = this.state === State.tunnel;
+    const { isConnecting, hasResponseBytes } = this;
+    const reason = closingFault(fault, { isConnecting, isTunnel, hasResponseBytes });
     this.attempt = null;
     try {
       this.forget();
-      if (wasConnecting) attempt?.onLeaseFault(reason);
+      if (isConnecting) attempt?.onLeaseFault(reason);
       else attempt?.onAttemptFault(reason);
     } catch (error) {
       this.pool.reportInternal(error);
@@ -331,7 +341,7 @@ export class UpstreamConnection implements ConnectionEvents {
     this.state = State.body;
     this.touch();
     attempt.onResponseHead(head, end - start);
-    if (this.attempt === attempt) this.readBody(chunk, start, end);
+    if (this.attempt !== null) this.readBody(chunk, start, end); // Its own or a discarding one.
   }
 
   private readBody(chunk: Chunk, start: number, end: number): void {
@@ -371,23 +381,13 @@ export class UpstreamConnection implements ConnectionEvents {
   private fail(fault: Fault): void {
     const attempt = this.attempt;
     this.attempt = null;
-    const reason = fault;
     this.connection?.reset();
     this.forget();
-    attempt?.onAttemptFault(reason);
+    attempt?.onAttemptFault(fault);
   }
 
   private closedFault(): Fault {
     return this.hasResponseBytes ? Fault.responseTruncated : Fault.upstreamClosed;
-  }
-
-  private translate(fault: Fault): Fault {
-    if (this.state === State.connecting) {
-      return fault === Fault.none || fault === Fault.aborted ? Fault.connectFailed : fault;
-    }
-    if (this.state === State.tunnel) return fault === Fault.none ? Fault.none : Fault.upstreamReset;
-    if (this.hasResponseBytes) return Fault.responseTruncated;
-    return fault === Fault.upstreamReset ? Fault.upstreamReset : Fault.upstreamClosed;
   }
 
   /** Leaves the pool. Harmless when repeated. */

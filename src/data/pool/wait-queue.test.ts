@@ -8,7 +8,7 @@ import { WaitQueue } from './wait-queue.ts';
 
 interface Setup {
   readonly sim: Simulation;
-  readonly queue: WaitQueue;
+  readonly queue: WaitQueue<AttemptEvents>;
   /** `name:fault` of each attempt that was given up, and `expired` for the queue's own word. */
   readonly log: string[];
   attempt(name: string, onFault?: () => void): AttemptEvents;
@@ -17,7 +17,11 @@ interface Setup {
 function setUp(): Setup {
   const sim = new Simulation({ seed: 1 });
   const log: string[] = [];
-  const queue = new WaitQueue(sim, () => log.push(`expired, ${queue.count} left`));
+  const queue: WaitQueue<AttemptEvents> = new WaitQueue(
+    sim,
+    (attempt: AttemptEvents) => attempt.onLeaseFault(Fault.queueTimeout),
+    () => log.push(`expired, ${queue.count} left`),
+  );
   const attempt = (name: string, onFault?: () => void): AttemptEvents => {
     const onLeaseFault = (fault: Fault): void => {
       log.push(`${name}:${fault}`);

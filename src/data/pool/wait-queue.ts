@@ -1,28 +1,31 @@
 /**
- * Wait queue: attempts waiting for a connection of one endpoint, first come first served, each
- * with a deadline. Cold: only reached when an endpoint is at its connection limit.
+ * Wait queue: attempts waiting for a connection of one endpoint, or exchanges for a place at their
+ * service, first come first served, each with a deadline. Cold: only reached at a limit.
  */
 
-import { Fault } from '../../contract/fault.ts';
 import type { IoBackend, Timer } from '../io/backend.ts';
-import type { AttemptEvents } from './attempt-events.ts';
 
-interface Waiter {
-  readonly attempt: AttemptEvents;
+interface Waiter<Item> {
+  readonly item: Item;
   readonly deadlineMs: number;
 }
 
-export class WaitQueue {
+export class WaitQueue<Item> {
   private readonly backend: IoBackend;
   private readonly timer: Timer;
-  private readonly waiters: Waiter[] = [];
+  private readonly waiters: Waiter<Item>[] = [];
+  private readonly giveUp: (item: Item) => void;
   private readonly onExpired: () => void;
   /** When the timer fires; only while it is set. */
   private timerAtMs = 0;
 
-  /** @param onExpired called after attempts have left because their time was over */
-  constructor(backend: IoBackend, onExpired: () => void) {
+  /**
+   * @param giveUp    called with each item whose time is over; it has left the queue
+   * @param onExpired called after all of them have left
+   */
+  constructor(backend: IoBackend, giveUp: (item: Item) => void, onExpired: () => void) {
     this.backend = backend;
+    this.giveUp = giveUp;
     this.onExpired = onExpired;
     this.timer = backend.timer(() => this.expire());
   }
@@ -31,24 +34,24 @@ export class WaitQueue {
     return this.waiters.length;
   }
 
-  /** Adds at the end. Past `timeoutMs` the attempt gets `onLeaseFault(queueTimeout)`. */
-  add(attempt: AttemptEvents, timeoutMs: number): void {
+  /** Adds at the end. Past `timeoutMs` it is given up. */
+  add(item: Item, timeoutMs: number): void {
     const deadlineMs = this.backend.nowMs() + timeoutMs;
-    this.waiters.push({ attempt, deadlineMs });
+    this.waiters.push({ item, deadlineMs });
     if (this.timer.isSet && deadlineMs >= this.timerAtMs) return;
     this.timerAtMs = deadlineMs;
     this.timer.set(timeoutMs);
   }
 
   /** Takes the one that has waited longest; null when nobody waits. */
-  shift(): AttemptEvents | null {
+  shift(): Item | null {
     const waiter = this.waiters.shift();
-    return waiter === undefined ? null : waiter.attempt;
+    return waiter === undefined ? null : waiter.item;
   }
 
-  /** @returns false when the attempt was not waiting */
-  remove(attempt: AttemptEvents): boolean {
-    const index = this.waiters.findIndex((waiter) => waiter.attempt === attempt);
+  /** @returns false when it was not waiting */
+  remove(item: Item): boolean {
+    const index = this.waiters.findIndex((waiter) => waiter.item === item);
     if (index < 0) return false;
     this.waiters.splice(index, 1);
     return true;
@@ -61,7 +64,7 @@ export class WaitQueue {
       const index = this.waiters.indexOf(waiter);
       if (index < 0) continue; // It has left meanwhile.
       this.waiters.splice(index, 1);
-      waiter.attempt.onLeaseFault(Fault.queueTimeout);
+      this.giveUp(waiter.item);
     }
     this.onExpired();
     if (this.waiters.length === 0) return;

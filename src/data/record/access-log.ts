@@ -37,7 +37,7 @@ export interface AccessLogOptions {
 export class AccessLog {
   /** The one record: fill it, `encode` it. Byte ranges are borrowed until then. */
   readonly record = new AccessRecord();
-  readonly #line: LogLine;
+  #line: LogLine;
   readonly #sink: LogSink;
   readonly #cells: Float64Array;
   readonly #buffers: readonly Uint8Array[];
@@ -45,7 +45,7 @@ export class AccessLog {
   readonly #isLent: Uint8Array;
   /** One callback per buffer, made once. */
   readonly #returns: readonly (() => void)[];
-  readonly #writer: LineWriter;
+  #writer: LineWriter;
   #current = 0;
 
   constructor(options: AccessLogOptions) {
@@ -70,6 +70,13 @@ export class AccessLog {
     this.record.clear();
     this.#cells[isWritten ? WorkerCell.accessLogRecords : WorkerCell.accessLogDropped]!++;
     return isWritten;
+  }
+
+  /** Writes lines of another format from now on. Those written so far are handed to the sink. */
+  useLine(line: LogLine): void {
+    this.flush(); // Now the current buffer is empty, or with the sink.
+    this.#line = line;
+    this.#writer = new LineWriter(this.#buffers[this.#current]!, line.isJson);
   }
 
   /** Hands the lines written so far to the sink, if there are any. */

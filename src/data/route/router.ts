@@ -2,13 +2,16 @@
  * The router: which route serves a request. Hot: bytes in, a route index out; no allocation
  * unless a regexp has to be asked.
  *
- * A lookup visits at most three path trees (exact host, wildcard, any host) and keeps the lowest
- * route index that held so far: a list ends at the first candidate that holds or cannot win, and
- * a tree that cannot win is not entered. The number of routes appears nowhere in that.
+ * A lookup visits at most three path trees (exact host, wildcard, any host) and keeps the
+ * candidate of lowest rank that held so far: a list ends at the first candidate that holds or
+ * cannot win, and a tree that cannot win is not entered. The number of routes appears nowhere in
+ * that.
  */
 
-import type { RouterTables } from '../../contract/router-tables.ts';
+import type { Condition, RouterTables } from '../../contract/router-tables.ts';
 import {
+  CANDIDATE_STRIDE,
+  CandidateColumn,
   HOST_HASH_SEED,
   HOST_STRIDE,
   HostColumn,
@@ -34,11 +37,17 @@ export interface Router {
   match(request: RouteRequest): number;
 }
 
-/** Links compiled tables; they are borrowed for the life of the router and never changed. */
-export function linkRouter(tables: RouterTables): Router {
-  return new CompiledRouter(tables);
+/**
+ * Links compiled tables; they are borrowed for the life of the router and never changed.
+ * @param previous  a router whose conditions are taken over where they are the same objects
+ */
+export function linkRouter(tables: RouterTables, previous: Router | null = null): Router {
+  const known = previous instanceof CompiledRouter ? previous : null;
+  return new CompiledRouter(tables, known);
 }
 
+/** Offset of the record that every candidate beats. */
+const NO_CANDIDATE = 0;
 const DOT = 0x2e;
 const SLASH = 0x2f;
 
@@ -52,12 +61,13 @@ class CompiledRouter implements Router {
   readonly #nodeBytes: Uint8Array;
   readonly #labels: Uint8Array;
   readonly #candidates: Int32Array;
+  readonly #sources: readonly Condition[];
   readonly #conditions: readonly Predicate[];
   readonly #texts = new RequestTexts();
   /** Nodes whose prefix list the current walk has met, from the root down. */
   readonly #walk: Int32Array;
 
-  constructor(tables: RouterTables) {
+  constructor(tables: RouterTables, previous: CompiledRouter | null) {
     this.ruleCount = tables.routeCount;
     this.#hostSlots = tables.hostSlots;
     this.#hosts = tables.hosts;
@@ -67,8 +77,11 @@ class CompiledRouter implements Router {
     this.#nodeBytes = tables.nodeBytes;
     this.#labels = tables.labels;
     this.#candidates = tables.candidates;
-    this.#conditions = tables.conditions.map(({ rule, listeners }) =>
-      linkPredicate(rule, listeners),
+    this.#sources = tables.conditions;
+    this.#conditions = tables.conditions.map((source, index) =>
+      previous !== null && previous.#sources[index] === source
+        ? previous.#conditions[index]!
+        : linkPredicate(source.rule, source.listeners),
     );
     this.#walk = new Int32Array(tables.walkDepthMax);
   }
@@ -78,7 +91,7 @@ class CompiledRouter implements Router {
     const bytes = request.hostBytes;
     const start = request.hostStart;
     const end = request.hostEnd;
-    let best = this.ruleCount; // Lowest route that holds so far; this value is none.
+    let best = NO_CANDIDATE; // The best one that holds so far.
     if (this.#hosts.length > 0) {
       let hash = HOST_HASH_SEED;
       let parentHash = HOST_HASH_SEED;
@@ -102,7 +115,7 @@ class CompiledRouter implements Router {
       }
     }
     best = this.#searchTree(this.#anyHostTree, request, best);
-    return best === this.ruleCount ? -1 : best;
+    return this.#candidates[best + CandidateColumn.route]!;
   }
 
   /** @returns offset of the record of this name, or -1. */
@@ -129,7 +142,8 @@ class CompiledRouter implements Router {
   /**
    * Walks down the tree along the path, then asks the lists it met from the deepest up: longer
    * prefixes have precedence as a rule, so the first answer mostly ends the others at once.
-   * @returns the lowest route index below `best` that holds, else `best`
+   * @param best  offset of a candidate
+   * @returns offset of the candidate of lowest rank that holds and beats `best`, else `best`
    */
   #searchTree(root: number, request: RouteRequest, best: number): number {
     if (root < 0) return best;
@@ -138,13 +152,14 @@ class CompiledRouter implements Router {
     const walk = this.#walk;
     const path = request.pathBytes;
     const end = request.pathEnd;
+    const bestRank = this.#candidates[best]!;
     let position = request.pathStart;
     let listCount = 0;
     let result = best;
     let node = root;
     while (node >= 0) {
       const record = node * NODE_STRIDE;
-      if (nodes[record + NodeColumn.lowestRoute]! >= best) break;
+      if (nodes[record + NodeColumn.lowestRank]! >= bestRank) break;
       const labelSize = nodes[record + NodeColumn.labelSize]!;
       if (end - position < labelSize) break;
       const labelStart = nodes[record + NodeColumn.labelStart]!;
@@ -188,16 +203,14 @@ class CompiledRouter implements Router {
     return -1;
   }
 
-  /** @returns the first route of the list that is below `best` and holds, else `best`. */
+  /** @returns offset of the first candidate of the list that beats `best` and holds, else `best` */
   #searchList(start: number, end: number, request: RouteRequest, best: number): number {
     const candidates = this.#candidates;
-    for (let i = start; i < end; i++) {
-      const route = candidates[i * 2]!;
-      if (route >= best) return best;
-      const condition = candidates[i * 2 + 1]!;
-      if (condition < 0 || evaluate(this.#conditions[condition]!, request, this.#texts)) {
-        return route;
-      }
+    const bestRank = candidates[best]!;
+    for (let i = start; i < end; i += CANDIDATE_STRIDE) {
+      if (candidates[i]! >= bestRank) return best;
+      const condition = candidates[i + CandidateColumn.condition]!;
+      if (condition < 0 || evaluate(this.#conditions[condition]!, request, this.#texts)) return i;
     }
     return best;
   }

@@ -23,7 +23,7 @@ import type {
   ListenTarget,
   Timer,
 } from '../backend.ts';
-import { Slab } from '../slab.ts';
+import { REGION_SIZE, Slab } from '../slab.ts';
 import { NameResolver } from './name-resolver.ts';
 import { NodeConnection, ProxySocket, SOCKET_LISTENERS } from './node-connection.ts';
 import type { ConnectionShared } from './node-connection.ts';
@@ -32,6 +32,16 @@ import { ReadBuffers } from './read-buffers.ts';
 import type { SocketHandle } from './socket-handle.ts';
 
 const TRIM_INTERVAL_MS = 10_000;
+/**
+ * Part of the slab that only answers may use, in whole regions: with all the rest taken by
+ * requests, some thousand answers of a few KB can be on their way. A tiny slab has none.
+ */
+const RESERVE_SHARE = 1 / 8;
+/**
+ * Most time that one turn of the event loop counts for in timers. A stopped process, or a paused
+ * machine, has read nothing meanwhile; without this, everything would be overdue when it goes on.
+ */
+const TURN_MAX_MS = 500;
 /** Node would announce `drain` for every write above its mark; the contract needs none of them. */
 const WRITE_HIGH_WATER = 0x4000_0000;
 
@@ -42,6 +52,10 @@ export interface NodeBackendOptions {
   readonly wallMs: () => number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Most accepted connections at a time, those on their way out included; unlimited by default. */
+  readonly acceptedMax?: number;
+  /** Most outgoing connections at a time: what is left of the descriptors; unlimited by default. */
+  readonly connectedMax?: number;
   /** Let several workers bind the same address. */
   readonly reusePort?: boolean;
   /** Most private read chunks, 64 KiB each, reserved for bulk transfers. */
@@ -62,6 +76,8 @@ export class NodeBackend implements IoBackend {
   readonly name = 'node';
   readonly chunks: Slab;
   readonly reads: ReadBuffers;
+  /** Connections from clients that were lost for want of descriptors. */
+  turnedAwayCount = 0;
   /** Offset of the bytes in the chunk last returned by `keep`. */
   keptStart = 0;
 
@@ -71,6 +87,8 @@ export class NodeBackend implements IoBackend {
   readonly #resolver: NameResolver;
   readonly #onread: NonNullable<SocketConstructorOpts['onread']>;
   readonly #trimInterval: NodeJS.Timeout;
+  readonly #acceptedMax: number;
+  readonly #connectedMax: number;
   #wheelInterval: NodeJS.Timeout | null = null;
 
   constructor(options: NodeBackendOptions) {
@@ -78,11 +96,22 @@ export class NodeBackend implements IoBackend {
     this.chunks = new Slab({
       allocate: (size) => Buffer.allocUnsafeSlow(size),
       memoryMax: options.memoryMax,
+      reserveSize: reserveSize(options.memoryMax),
       isDebug: options.isDebug ?? false,
     });
     this.reads = new ReadBuffers({ slab: this.chunks, nowMs, bulkMax: options.bulkMax ?? 64 });
-    this.#wheel = new TimerWheel({ nowMs, onWake: () => this.#wakeWheel() });
-    this.#shared = { slab: this.chunks, reads: this.reads, wheel: this.#wheel };
+    this.#acceptedMax = options.acceptedMax ?? Infinity;
+    this.#connectedMax = options.connectedMax ?? Infinity;
+    const onWake = (): void => this.#wakeWheel();
+    this.#wheel = new TimerWheel({ nowMs, onWake, turnMaxMs: TURN_MAX_MS });
+    const wheel = this.#wheel;
+    this.#shared = {
+      slab: this.chunks,
+      reads: this.reads,
+      wheel,
+      acceptedCount: 0,
+      connectedCount: 0,
+    };
     const { hostsPath } = options;
     this.#resolver = new NameResolver(hostsPath === undefined ? { nowMs } : { nowMs, hostsPath });
     this.#onread = { buffer: this.#bufferSource(), callback: SOCKET_LISTENERS.read };
@@ -115,10 +144,17 @@ export class NodeBackend implements IoBackend {
       events,
       reusePort: this.#options.reusePort ?? false,
       accept: (handle, isUnix) => this.#accept(handle, isUnix),
+      hasRoom: () => this.#shared.acceptedCount < this.#acceptedMax,
+      onTurnedAway: () => void this.turnedAwayCount++,
     });
   }
 
+  get canConnect(): boolean {
+    return this.#shared.connectedCount < this.#connectedMax;
+  }
+
   connect(target: ConnectTarget, events: ConnectionEvents): Connection {
+    const hasRoom = this.canConnect;
     this.reads.prepareFirst();
     const isUnix = target.kind === 'unix';
     const socket = new ProxySocket(this.#socketOptions({ noDelay: true }));
@@ -128,7 +164,9 @@ export class NodeBackend implements IoBackend {
     });
     socket.on('connect', SOCKET_LISTENERS.connect);
     try {
-      if (isUnix) {
+      if (!hasRoom) {
+        connection.fail(Fault.socketLimit);
+      } else if (isUnix) {
         socket.connect({ path: target.host });
       } else if (isIP(target.host) !== 0) {
         socket.connect({ host: target.host, port: target.port });
@@ -175,7 +213,6 @@ export class NodeBackend implements IoBackend {
   #accept(handle: SocketHandle, isUnix: boolean): NodeConnection {
     this.reads.prepareFirst();
     const socket = new ProxySocket(this.#socketOptions({ handle, manualStart: true }));
-    handle.setNoDelay?.(true); // Node applies the option of the same name only on connect.
     return new NodeConnection(this.#shared, socket, NO_EVENTS, { isAccepted: true, isUnix });
   }
 
@@ -199,14 +236,22 @@ export class NodeBackend implements IoBackend {
   #wakeWheel(): void {
     if (this.#wheelInterval !== null) return;
     const wheel = this.#wheel;
-    const interval = setInterval(() => {
+    const turn = (): void => {
+      if (this.#wheelInterval !== interval) return;
       wheel.advance(performance.now());
       if (wheel.linkedCount > 0 || this.#wheelInterval !== interval) return;
       clearInterval(interval);
       this.#wheelInterval = null;
-    }, wheel.resolutionMs);
+    };
+    // What has arrived is read before the wheel turns: an immediate runs after the poll phase. So
+    // nothing is overdue only because this thread did not come to read it.
+    const interval = setInterval(() => setImmediate(turn).unref(), wheel.resolutionMs);
     this.#wheelInterval = interval.unref();
   }
+}
+
+function reserveSize(memoryMax: number): number {
+  return Math.floor((memoryMax * RESERVE_SHARE) / REGION_SIZE) * REGION_SIZE;
 }
 
 /** Milliseconds on the monotonic clock. */

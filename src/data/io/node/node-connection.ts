@@ -25,7 +25,7 @@ import type { Chunk, Connection, ConnectionEvents } from '../backend.ts';
 import type { Slab, SlabChunk } from '../slab.ts';
 import type { BulkReader, ReadBuffers } from './read-buffers.ts';
 import { faultOfCode } from './socket-fault.ts';
-import { handleOf } from './socket-handle.ts';
+import { handleOf, keepAlive } from './socket-handle.ts';
 import type { AddressOut } from './socket-handle.ts';
 
 /** Longest wait of `close` for queued bytes and the peer. */
@@ -44,6 +44,9 @@ export interface ConnectionShared {
   readonly slab: Slab;
   readonly reads: ReadBuffers;
   readonly wheel: TimerWheel;
+  /** Accepted and outgoing connections whose sockets are not gone yet. */
+  acceptedCount: number;
+  connectedCount: number;
 }
 
 /** A socket that knows its connection, so that its listeners are shared functions. */
@@ -85,6 +88,7 @@ export class NodeConnection implements Connection, BulkReader {
   bulkReadAtMs = 0;
 
   readonly #shared: ConnectionShared;
+  readonly #isAccepted: boolean;
   #fault: Fault = Fault.none;
   /** Chunks the kernel has not taken; null until the first one. */
   #queue: Ring<SlabChunk> | null = null;
@@ -116,9 +120,12 @@ export class NodeConnection implements Connection, BulkReader {
     this.socket = socket;
     this.events = events;
     this.isUnix = kind.isUnix;
+    this.#isAccepted = kind.isAccepted;
     this.isPaused = kind.isAccepted;
     this.isConnecting = !kind.isAccepted;
     socket.connection = this;
+    if (kind.isAccepted) shared.acceptedCount++;
+    else shared.connectedCount++;
   }
 
   /** Numeric, IPv4-mapped addresses as IPv4. Read from the kernel once, on first use. */
@@ -144,6 +151,11 @@ export class NodeConnection implements Connection, BulkReader {
     return this.#queue === null || this.#queue.count === 0;
   }
 
+  get takenSize(): number {
+    const handle = handleOf(this.socket);
+    return handle === null ? 0 : handle.bytesWritten - handle.writeQueueSize;
+  }
+
   write(chunk: Chunk, start: number, end: number): boolean {
     if (this.isClosed || this.#isEnding || this.isWriteBroken) return false;
     if (start >= end) return !this.#owesWritable;
@@ -157,7 +169,7 @@ export class NodeConnection implements Connection, BulkReader {
       return false;
     }
     const size = end - start;
-    const copy = slab.acquireSlot(size);
+    const copy = this.#isAccepted ? slab.acquireSlotReserved(size) : slab.acquireSlot(size);
     if (copy === null) {
       this.#destroy(Fault.memoryLimit);
       return false;
@@ -260,6 +272,7 @@ export class NodeConnection implements Connection, BulkReader {
   open(): void {
     this.isConnecting = false;
     if (this.isClosed) return;
+    if (!this.isUnix) keepAlive(handleOf(this.socket));
     this.events.onOpen();
     if (!this.isPaused && !this.isClosed) this.socket.read(0);
   }
@@ -312,6 +325,8 @@ export class NodeConnection implements Connection, BulkReader {
     while (this.#queue !== null && this.#queue.count > 0) {
       this.#shared.slab.release(this.#queue.shift()!);
     }
+    if (this.#isAccepted) this.#shared.acceptedCount--;
+    else this.#shared.connectedCount--;
     this.events.onClose(this.#fault);
   }
 

@@ -3,9 +3,14 @@
  *
  * Node would make a `net.Socket` with a 64 KiB buffer per read for each accepted connection, so
  * the accept callback of the server's handle is replaced by one that gets the bare handle.
- * L1  a failed accept (no descriptors left) is reported, never fatal; listening goes on.
+ * L1  a failed accept is reported, never fatal; listening goes on. Without descriptors nothing is
+ *     said for each connection: `onTurnedAway` is for counting.
  * L2  while paused, accepted connections wait unread, at most `PARKED_MAX`; libuv cannot stop
  *     accepting, so those beyond it are closed.
+ * L3  a connection beyond what this worker has room for is closed at once. The kernel is not left
+ *     to run out: libuv would close connections unseen then, and in a process of several threads
+ *     it spins on a waiting one when another thread takes its spare descriptor.
+ * L4  a close accepts what waits in the kernel first: those connections were told they are open.
  */
 
 import { createServer, connect } from 'node:net';
@@ -15,12 +20,20 @@ import { getSystemErrorName } from 'node:util';
 
 import type { ListenEvents, ListenTarget, Listening } from '../backend.ts';
 import type { NodeConnection } from './node-connection.ts';
-import { serverHandleOf } from './socket-handle.ts';
+import { isOwnShortage } from './socket-fault.ts';
+import { keepAlive, serverHandleOf } from './socket-handle.ts';
 import type { SocketHandle } from './socket-handle.ts';
 
 /** Most connections accepted but not delivered during a pause. */
 export const PARKED_MAX = 1_024;
 const BACKLOG = 4_096;
+/** Turns of the loop that may go on accepting before a close. */
+const CLOSING_TURNS_MAX = 256;
+/**
+ * The kernel is asked at the begin of a turn and the socket closed at its end; who connects in
+ * between is reset. So a turn in which little happens is waited for.
+ */
+const QUIET_TURN_MS = 0.05;
 
 export interface NodeListeningOptions {
   readonly target: ListenTarget;
@@ -28,6 +41,10 @@ export interface NodeListeningOptions {
   /** Several sockets may bind the same port; the kernel spreads connections over them. */
   readonly reusePort: boolean;
   readonly accept: (handle: SocketHandle, isUnix: boolean) => NodeConnection;
+  /** Whether one more connection may be open. */
+  readonly hasRoom: () => boolean;
+  /** A connection was lost for want of descriptors. */
+  readonly onTurnedAway: () => void;
 }
 
 export class NodeListening implements Listening {
@@ -39,6 +56,8 @@ export class NodeListening implements Listening {
   #isClosed = false;
   #isListening = false;
   #wasProbed = false;
+  #isClosing = false;
+  #acceptCount = 0;
 
   constructor(options: NodeListeningOptions) {
     this.#options = options;
@@ -58,11 +77,32 @@ export class NodeListening implements Listening {
     if (this.#parked.length > 0) setImmediate(() => this.#deliverParked());
   }
 
-  close(): void {
-    if (this.#isClosed) return;
+  close(done: () => void = () => {}): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.resume();
+    if (this.#isListening) this.#closeWhenQuiet(0, done);
+    else this.#end(done);
+  }
+
+  /** Closing resets what the kernel has queued, so a turn of the loop must have found nothing. */
+  #closeWhenQuiet(turns: number, done: () => void): void {
+    const countBefore = this.#acceptCount;
+    const beganMs = performance.now();
+    setImmediate(() => {
+      // The first one may run in the turn it was set in, before the kernel was asked.
+      const isShort = turns > 0 && performance.now() - beganMs <= QUIET_TURN_MS;
+      const isQuiet = isShort && this.#acceptCount === countBefore;
+      if (isQuiet || turns === CLOSING_TURNS_MAX) this.#end(done);
+      else this.#closeWhenQuiet(turns + 1, done);
+    });
+  }
+
+  #end(done: () => void): void {
     this.#isClosed = true;
     for (const handle of this.#parked.splice(0)) handle.close();
     this.server.close();
+    setImmediate(done);
   }
 
   #listen(): void {
@@ -92,14 +132,23 @@ export class NodeListening implements Listening {
     const address = this.server.address();
     if (address !== null && typeof address === 'object') this.port = address.port;
     const isUnix = this.#options.target.kind === 'unix';
+    handle.setNoDelay?.(true); // Accepted sockets inherit both.
+    keepAlive(handle);
     handle.onconnection = (status, accepted) => this.#onAccept(status, accepted, isUnix);
     this.#options.events.onListening();
   }
 
   #onAccept(status: number, handle: SocketHandle | undefined, isUnix: boolean): void {
     if (status !== 0 || handle === undefined) {
-      this.#report(`accept failed: ${getSystemErrorName(status)}`);
+      const name = getSystemErrorName(status);
+      if (isOwnShortage(name)) this.#options.onTurnedAway();
+      else this.#report(`accept failed: ${name}`);
+    } else if (!this.#options.hasRoom()) {
+      this.#acceptCount++;
+      handle.close();
+      this.#options.onTurnedAway();
     } else if (!this.#isPaused && this.#parked.length === 0) {
+      this.#acceptCount++;
       this.#options.events.onAccept(this.#options.accept(handle, isUnix));
     } else if (this.#parked.length < PARKED_MAX) {
       this.#parked.push(handle);

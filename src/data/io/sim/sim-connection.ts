@@ -52,6 +52,7 @@ export class SimConnection implements Connection {
   readonly #memory: SimMemory;
   // Sending.
   readonly #queue = new Ring<Queued>(Number.MAX_SAFE_INTEGER);
+  #takenSize = 0;
   #underWaySize = 0;
   #lastArrivalMs = 0;
   #owesWritable = false;
@@ -84,6 +85,10 @@ export class SimConnection implements Connection {
 
   get isDrained(): boolean {
     return this.#queue.count === 0;
+  }
+
+  get takenSize(): number {
+    return this.#takenSize;
   }
 
   write(chunk: Chunk, start: number, end: number): boolean {
@@ -269,6 +274,7 @@ export class SimConnection implements Connection {
       at += size;
     }
     this.#underWaySize += taken;
+    this.#takenSize += taken;
     return taken;
   }
 

@@ -120,6 +120,9 @@ export class Simulation implements IoBackend {
     return this.#listen(target, events, this.#own);
   }
 
+  /** Tests set it to false to act as a machine out of descriptors. */
+  canConnect = true;
+
   connect(target: ConnectTarget, events: ConnectionEvents): Connection {
     return this.#connect(target, events, this.#own);
   }
@@ -231,8 +234,11 @@ export class Simulation implements IoBackend {
           this.world.soon(() => this.#deliver(listener, end));
         }
       },
-      close() {
-        if (listeners.get(key) === listener) listeners.delete(key);
+      close: (done) => {
+        if (listeners.get(key) !== listener) return;
+        listeners.delete(key);
+        listener.resume();
+        this.world.soon(() => done?.());
       },
     };
     if (!isTaken) listeners.set(key, listener);

@@ -1,0 +1,101 @@
+/**
+ * Admin listeners: the TCP address and the unix socket that the configuration names now. Their
+ * sockets belong to the supervisor, so that a successor takes them over. One that cannot be opened
+ * is an error in the log, never a reason not to serve.
+ */
+
+import type { Admin } from '../control/admin/admin.ts';
+import { createAdmin } from '../control/admin/admin.ts';
+import type { AdminHost } from '../control/admin/admin-api.ts';
+import type { Logger } from '../control/admin/logger.ts';
+import type { AdminConfig } from '../control/config/config.ts';
+import { prepareAdminSocket } from './admin-socket.ts';
+import type { BrokerClient } from './broker-client.ts';
+import type { SocketAddress } from './orders.ts';
+import { ADMIN_WORKER, addressKey, addressText } from './socket-address.ts';
+
+export interface AdminListenersOptions {
+  readonly broker: BrokerClient;
+  readonly logger: Logger;
+  readonly host: AdminHost;
+  /** Path of the main file; empty when there is none. */
+  readonly configPath: string;
+}
+
+interface Open {
+  readonly address: SocketAddress;
+  readonly admin: Admin;
+  readonly port: number;
+}
+
+export class AdminListeners {
+  private readonly options: AdminListenersOptions;
+  private readonly open = new Map<string, Open>();
+  private token: string | null = null;
+  private socketPath: string | null = null;
+
+  constructor(options: AdminListenersOptions) {
+    this.options = options;
+  }
+
+  /** Opens what is new, closes what is gone. @returns the TCP port, 0 without one */
+  async use(config: AdminConfig): Promise<number> {
+    this.token = config.token;
+    const addresses = this.addressesOf(config);
+    const keys = new Set(addresses.map(addressKey));
+    for (const [key, { address, admin }] of this.open) {
+      if (keys.has(key)) continue;
+      this.open.delete(key);
+      void admin.close();
+      this.options.broker.releaseAdmin(address);
+    }
+    for (const address of addresses) {
+      if (!this.open.has(addressKey(address))) await this.listen(address);
+    }
+    const tcp = [...this.open.values()].find(({ address }) => address.kind === 'tcp');
+    return tcp?.port ?? 0;
+  }
+
+  /** Stops listening; requests in progress get a moment. */
+  async close(): Promise<void> {
+    const all = [...this.open.values()];
+    this.open.clear();
+    await Promise.all(all.map(({ admin }) => admin.close()));
+  }
+
+  private addressesOf({ address, socket }: AdminConfig): SocketAddress[] {
+    const addresses: SocketAddress[] = [];
+    const { path, problem } = prepareAdminSocket(socket, this.options.configPath);
+    if (problem !== null) this.options.logger.error('no admin socket', { error: problem });
+    this.socketPath = path;
+    if (path !== null) addresses.push({ kind: 'unix', host: path, port: 0 });
+    if (address !== null) {
+      addresses.push({ kind: address.kind, host: address.host, port: address.port });
+    }
+    return addresses;
+  }
+
+  private async listen(address: SocketAddress): Promise<void> {
+    const { broker, logger, host } = this.options;
+    const { kind, port } = address;
+    try {
+      const { fd } = await broker.want(address, ADMIN_WORKER);
+      const bound = fd >= 0 ? { fd } : {};
+      const admin = createAdmin({
+        address:
+          kind === 'unix'
+            ? { kind, path: address.host, ...bound }
+            : { kind, host: address.host, port, ...bound },
+        token: () => this.token,
+        socketPath: () => this.socketPath,
+        host,
+        onError: (error) => logger.error('admin request failed', { error: String(error) }),
+      });
+      const listening = await admin.listen();
+      this.open.set(addressKey(address), { address, admin, port: listening });
+    } catch (error) {
+      const { message } = error as Error;
+      logger.error('an admin listener is off', { address: addressText(address), error: message });
+    }
+  }
+}

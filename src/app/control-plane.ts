@@ -1,0 +1,377 @@
+/**
+ * Control plane of a proxy process: what is served now, and everything that may change it. Puts
+ * the rooms of control together with the workers; decides nothing that a room could decide.
+ *
+ * N1  a configuration is published whole or not at all. What concerns control alone (log level,
+ *     access log file, administration, health checks) follows when the workers serve it.
+ * N2  workers hear of the health of new endpoints before they see the endpoints.
+ * N3  an update builds on what the workers have: after a publication that failed, they get the
+ *     next snapshot whole.
+ */
+
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+
+import type { Snapshot } from '../contract/snapshot.ts';
+import type { Readiness, UpgradeOutcome } from '../control/admin/admin-api.ts';
+import { Autosave } from '../control/apply/autosave.ts';
+import { failureSample } from '../control/apply/failure-sample.ts';
+import { FileWatcher } from '../control/apply/file-watcher.ts';
+import type { Publication, SavedFile, WatchedInputs } from '../control/apply/reload-outcome.ts';
+import { Reloader } from '../control/apply/reloader.ts';
+import { RollbackGuard } from '../control/apply/rollback.ts';
+import { Compiler } from '../control/compile/compiler.ts';
+import type { Config } from '../control/config/config.ts';
+import { HealthBoard } from '../control/probe/health-board.ts';
+import type { Logger } from '../control/admin/logger.ts';
+import { Prober } from '../control/probe/prober.ts';
+import { AccessLogOutput } from './access-log-output.ts';
+import type { ControlFigures } from './admin-host.ts';
+import { adminHost } from './admin-host.ts';
+import { AdminListeners } from './admin-listeners.ts';
+import { FILE_SOURCE } from './config-file.ts';
+import type { BrokerClient } from './broker-client.ts';
+import type { Heritage } from './orders.ts';
+import { resolveLimits } from './process-limits.ts';
+import { startupLines } from './startup-lines.ts';
+import { autosaveFolder } from './state-folder.ts';
+import { WorkerPool } from './worker-pool.ts';
+
+export interface ControlPlaneOptions {
+  readonly heritage: Heritage;
+  readonly workers: number;
+  readonly restarts: number;
+  readonly upgrades: number;
+  readonly broker: BrokerClient;
+  readonly logger: Logger;
+  /** After each applied configuration: what a successor should start with. */
+  readonly onHeritage: (heritage: Heritage) => void;
+  /** Asks the supervisor for a successor; the answer comes to `upgraded`. */
+  readonly askUpgrade: () => void;
+  readonly readiness: () => Readiness;
+  /** Workers die too often; the process ends and the supervisor starts another. */
+  readonly onHopeless: () => void;
+}
+
+export class ControlPlane {
+  private readonly options: ControlPlaneOptions;
+  private readonly startTimeMs = Date.now();
+  private readonly loopDelay = monitorEventLoopDelay({ resolution: 20 });
+  private readonly compiler: Compiler;
+  private readonly board: HealthBoard;
+  private readonly prober: Prober;
+  private readonly pool: WorkerPool;
+  private readonly reloader: Reloader;
+  private readonly watcher: FileWatcher;
+  private readonly accessLog: AccessLogOutput;
+  private readonly admin: AdminListeners;
+  private readonly drained: Promise<void>;
+  private autosave: { readonly folder: string | null; readonly to: Autosave } | null = null;
+  /** Of folders that are no longer used. */
+  private autosaveFailures = 0;
+  /** What the workers serve. */
+  private config: Config;
+  private snapshot: Snapshot;
+  /** N3. */
+  private isUpdateBroken = false;
+  private inputs: { readonly of: WatchedInputs; readonly isCurrent: () => boolean } | null = null;
+  private onListening: (ports: { readonly [listener: string]: number }) => void = () => {};
+  private onRefused: (error: Error) => void = () => {};
+  private onDrained: () => void = () => {};
+  private onUpgraded: ((outcome: UpgradeOutcome) => void) | null = null;
+
+  constructor(options: ControlPlaneOptions) {
+    const { heritage, logger, workers, broker } = options;
+    const { config, configPath } = heritage;
+    this.options = options;
+    this.config = config;
+    this.drained = new Promise((resolve) => (this.onDrained = resolve));
+    this.accessLog = new AccessLogOutput(logger);
+    this.compiler = new Compiler({
+      generation: heritage.generation,
+      resolveLimits: (limits) => resolveLimits(limits, workers, this.config.listeners.length),
+    });
+    this.snapshot = this.compiler.compile(config).snapshot;
+    this.board = this.createBoard();
+    this.prober = new Prober({
+      nowMs,
+      random: () => Math.random(),
+      setTimer: schedule,
+      onCheck: (service, endpoint, result) => this.board.onCheck(service, endpoint, result),
+    });
+    this.pool = this.createPool();
+    this.watcher = new FileWatcher({
+      debounceMs: config.reload.debounceMs,
+      glob: (pattern, folder) => FILE_SOURCE.glob(pattern, folder),
+      onChange: () => void this.reloader.reload('file'),
+      log: logger,
+      schedule,
+      nowMs,
+    });
+    this.reloader = this.createReloader();
+    const host = adminHost({
+      configPath,
+      startTimeMs: this.startTimeMs,
+      reloader: this.reloader,
+      snapshot: () => this.snapshot,
+      figures: () => this.figures(),
+      readiness: options.readiness,
+      cells: () => this.pool.metrics,
+      workers: () => this.pool.states,
+      endpoints: () => this.board.rows(),
+      setDraining: (endpoint, service, isDraining) =>
+        this.setDraining(endpoint, service, isDraining),
+      upgrade: () => this.upgrade(),
+      logLevel: () => logger.level,
+      setLogLevel: (level) => logger.setLevel(level),
+    });
+    this.admin = new AdminListeners({ broker, logger, host, configPath });
+  }
+
+  get drainDelayMs(): number {
+    return this.config.drainDelayMs;
+  }
+
+  get drainTimeoutMs(): number {
+    return this.config.drainTimeoutMs;
+  }
+
+  /**
+   * Starts workers and administration. Resolves with what a person is told when all of it serves;
+   * rejects when it cannot serve, and starting again would not help.
+   */
+  async start(): Promise<readonly string[]> {
+    const { config } = this;
+    const { draining, configPath } = this.options.heritage;
+    this.loopDelay.enable();
+    this.accessLog.use(config.observe.accessLog?.path ?? null);
+    this.board.configure(config.services);
+    this.board.restore(draining);
+    this.prober.configure(config.services);
+    const ports = await new Promise<{ readonly [listener: string]: number }>((resolve, reject) => {
+      this.onListening = resolve;
+      this.onRefused = reject;
+      this.pool.start();
+    });
+    const adminPort = await this.admin.use(config.admin);
+    this.tellHeritage();
+    // What changed on disk since the configuration was read (or since it was last good) counts.
+    if (configPath !== '') void this.reloader.reload('start');
+    return startupLines(config, this.snapshot, ports, adminPort);
+  }
+
+  reload(): void {
+    void this.reloader.reload('signal');
+  }
+
+  reopenLogs(): void {
+    this.accessLog.reopen();
+    this.options.logger.info('access log reopened');
+  }
+
+  /** How the upgrade it asked for ended; null: well. */
+  upgraded(problem: string | null): void {
+    this.onUpgraded?.(problem === null ? { status: 'upgraded' } : { status: 'failed', problem });
+    this.onUpgraded = null;
+  }
+
+  /** True while the workers answer. */
+  isAlive(): boolean {
+    return this.pool.isAlive;
+  }
+
+  /** Stops accepting; resolves when the last exchange has ended. */
+  drain(hasSuccessor: boolean): Promise<void> {
+    this.watcher.close();
+    this.reloader.close();
+    this.prober.close();
+    this.pool.drain(hasSuccessor);
+    if (hasSuccessor) void this.admin.close(); // The successor answers there.
+    return this.drained;
+  }
+
+  /** Ends what is still open; the promise of `drain` resolves. */
+  abort(): void {
+    this.pool.abort();
+  }
+
+  /** Ends the rest: logs are written out, administration stops. */
+  async close(): Promise<void> {
+    this.board.close();
+    await this.accessLog.close();
+    await this.admin.close();
+  }
+
+  private createBoard(): HealthBoard {
+    const { logger } = this.options;
+    return new HealthBoard({
+      nowMs,
+      wallMs: () => Date.now(),
+      setTimer: schedule,
+      publish: (endpoints) => this.pool.sendHealth(endpoints),
+      onChange: ({ service, endpoint, state, reason }) => {
+        logger.warn('endpoint', { service, endpoint, state, reason });
+      },
+    });
+  }
+
+  private createPool(): WorkerPool {
+    const { workers, broker, logger, onHopeless } = this.options;
+    return new WorkerPool(
+      {
+        count: workers,
+        sockets: broker,
+        logger,
+        health: () => this.board.health(),
+        drainTimeoutMs: () => this.drainTimeoutMs,
+        onListening: (ports) => this.onListening(ports),
+        onListenFailed: (listener, message) => {
+          logger.error('a listener failed', { listener, error: message });
+          this.onRefused(new Error(`listener ${listener}: ${message}`));
+        },
+        onOutlier: (report) => this.board.onOutlier(report),
+        onLogFilled: (bytes, done) => this.accessLog.write(bytes, done),
+        onDrained: () => this.onDrained(),
+        onHopeless,
+      },
+      this.snapshot,
+    );
+  }
+
+  private createReloader(): Reloader {
+    const { heritage, logger } = this.options;
+    return new Reloader({
+      path: heritage.configPath,
+      source: FILE_SOURCE,
+      served: {
+        config: heritage.config,
+        generation: this.snapshot.generation,
+        files: heritage.files,
+      },
+      publish: (publication) => this.publish(publication),
+      guard: new RollbackGuard({
+        sample: () =>
+          failureSample(
+            this.pool.metrics.map(({ cells }) => cells),
+            this.snapshot.routes.map(({ metricIndex }) => metricIndex),
+          ),
+        schedule,
+        nowMs,
+      }),
+      onInputs: (of, isCurrent) => {
+        this.inputs = { of, isCurrent };
+        this.watch();
+      },
+      onGood: (files) => this.save(files),
+      onOutcome: ({ status }) => {
+        if (status === 'applied') this.tellHeritage();
+      },
+      log: logger,
+      nowMs,
+      wallMs: () => Date.now(),
+    });
+  }
+
+  /** N1. Rejects with the reason, and nothing has changed then. */
+  private async publish({ config, changedRoutes }: Publication): Promise<number> {
+    const before = this.config;
+    this.config = config;
+    try {
+      this.board.configure(config.services); // N2
+      const { snapshot, update } = this.compiler.compile(config);
+      const next = this.isUpdateBroken ? ({ kind: 'whole', snapshot } as const) : update;
+      if (config.observe.accessLog !== null) this.accessLog.use(config.observe.accessLog.path);
+      await this.pool.publish(snapshot, next, changedRoutes);
+      this.snapshot = snapshot;
+      this.isUpdateBroken = false;
+    } catch (error) {
+      this.config = before;
+      this.isUpdateBroken = true;
+      this.board.configure(before.services);
+      this.accessLog.use(before.observe.accessLog?.path ?? null);
+      throw error;
+    }
+    this.prober.configure(config.services);
+    this.accessLog.use(config.observe.accessLog?.path ?? null);
+    const { logLevel } = config.observe;
+    if (logLevel !== before.observe.logLevel) this.options.logger.setLevel(logLevel);
+    this.watcher.setDebounce(config.reload.debounceMs);
+    if (config.reload.watch !== before.reload.watch) this.watch();
+    await this.admin.use(config.admin);
+    return this.snapshot.generation;
+  }
+
+  private watch(): void {
+    if (!this.config.reload.watch) this.watcher.watch({ files: [], globs: [] }, () => true);
+    else if (this.inputs !== null) this.watcher.watch(this.inputs.of, this.inputs.isCurrent);
+  }
+
+  private save(files: readonly SavedFile[]): void {
+    const { configPath } = this.options.heritage;
+    const folder = autosaveFolder(this.config.reload.autosave, configPath);
+    if (this.autosave?.folder !== folder) {
+      this.autosaveFailures += this.autosave?.to.failures ?? 0;
+      const to = new Autosave({
+        folder,
+        path: configPath,
+        log: this.options.logger,
+        wallMs: () => Date.now(),
+        processId: process.pid,
+      });
+      this.autosave = { folder, to };
+    }
+    void this.autosave!.to.save(files);
+  }
+
+  private tellHeritage(): void {
+    this.options.onHeritage({
+      config: this.config,
+      configPath: this.options.heritage.configPath,
+      files: this.reloader.files,
+      generation: this.snapshot.generation,
+      draining: this.board.draining(),
+    });
+  }
+
+  private setDraining(endpoint: string, service: string | null, isDraining: boolean): number {
+    const count = isDraining
+      ? this.board.drain(endpoint, service)
+      : this.board.undrain(endpoint, service);
+    if (count > 0) this.tellHeritage();
+    return count;
+  }
+
+  private upgrade(): Promise<UpgradeOutcome> {
+    if (this.onUpgraded !== null) return Promise.resolve({ status: 'busy' });
+    return new Promise((resolve) => {
+      this.onUpgraded = resolve;
+      this.options.askUpgrade();
+    });
+  }
+
+  private figures(): ControlFigures {
+    const eventLoopLagMs = this.loopDelay.max / 1e6;
+    this.loopDelay.reset();
+    return {
+      workers: this.pool.states.filter(({ state }) => state === 'listening').length,
+      workerRestarts: this.pool.restarts,
+      processRestarts: this.options.restarts,
+      accessLogWriteDropped: this.accessLog.droppedLines,
+      autosaveFailures: this.autosaveFailures + (this.autosave?.to.failures ?? 0),
+      ejections: this.board.ejectionCount,
+      healthChecks: this.prober.checkCount,
+      healthChecksFailed: this.prober.failedCount,
+      upgrades: this.options.upgrades,
+      eventLoopLagMs,
+    };
+  }
+}
+
+function nowMs(): number {
+  return performance.now();
+}
+
+/** Calls `task` once, later. @returns cancels it */
+function schedule(delayMs: number, task: () => void): () => void {
+  const timer = setTimeout(task, delayMs);
+  return () => clearTimeout(timer);
+}

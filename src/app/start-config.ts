@@ -1,0 +1,76 @@
+/**
+ * What `run` starts with: the files as they are, or their last good version when that was asked for
+ * and they have an error.
+ */
+
+import { isAbsolute, join, matchesGlob, resolve } from 'node:path';
+
+import { readAutosave } from '../control/apply/autosave.ts';
+import type { SavedConfig } from '../control/apply/autosave.ts';
+import { goodFilesOf, loadWithLastGood, savedFiles } from '../control/apply/last-good-files.ts';
+import type { SavedFile } from '../control/apply/reload-outcome.ts';
+import type { Config } from '../control/config/config.ts';
+import type { ConfigSource } from '../control/config/config-source.ts';
+import { loadConfig } from '../control/config/load-config.ts';
+import type { LoadedConfig } from '../control/config/load-config.ts';
+import { FILE_SOURCE, settingOf } from './config-file.ts';
+import { autosaveFolder } from './state-folder.ts';
+
+export interface StartConfig {
+  readonly config: Config;
+  /** With absolute paths, the main file first. */
+  readonly files: readonly SavedFile[];
+}
+
+/** The good files of a load, as a proxy process is handed them. */
+export function loadedFiles({ files }: LoadedConfig): readonly SavedFile[] {
+  return files.flatMap(({ path, isGood, text }) =>
+    isGood && text !== null ? [{ path: resolve(path), text }] : [],
+  );
+}
+
+/** True when what is on disk has an error, in whatever file. */
+export function hasError({ config, issues }: LoadedConfig): boolean {
+  return config === null || issues.some((issue) => issue.severity === 'error');
+}
+
+/**
+ * The last good version of the configuration at `path`: of its broken included files, or of all
+ * when the main file is broken.
+ * @returns what to start with and when it was saved (milliseconds since 1970), or why there is none
+ */
+export async function lastGoodConfig(
+  path: string,
+): Promise<(StartConfig & { readonly savedAtMs: number }) | { readonly problem: string }> {
+  const main = resolve(path);
+  const folder = autosaveFolder(settingOf(main, 'reload', 'autosave', 'auto'), main);
+  if (folder === null) return { problem: 'nothing is saved: reload.autosave is off' };
+  const saved = await readAutosave(folder, main);
+  if ('problem' in saved) return saved;
+  const { savedAtMs } = saved;
+  const mixed = await loadWithLastGood(main, FILE_SOURCE, goodFilesOf(saved.files));
+  if (mixed.config !== null) {
+    return { config: mixed.config, files: savedFiles(mixed.good), savedAtMs };
+  }
+  const loaded = await loadConfig(main, savedSource(saved));
+  const { config } = loaded;
+  if (config === null) {
+    const why = loaded.issues.find((issue) => issue.severity === 'error')?.message ?? '';
+    return { problem: `what was saved cannot be used either: ${why}` };
+  }
+  return { config, files: loadedFiles(loaded), savedAtMs };
+}
+
+/** Saved texts instead of files; variables and `${file:}` are those of now. */
+function savedSource({ path: main, files }: SavedConfig): ConfigSource {
+  const texts = new Map(files.map(({ path, text }) => [path, text]));
+  return {
+    readFile: (path) => texts.get(path) ?? FILE_SOURCE.readFile(path),
+    glob: (pattern, folder) => {
+      const whole = isAbsolute(pattern) ? pattern : join(folder, pattern);
+      const paths = [...texts.keys()].filter((path) => path !== main && matchesGlob(path, whole));
+      return paths.toSorted();
+    },
+    env: (name) => FILE_SOURCE.env(name),
+  };
+}

@@ -1,0 +1,121 @@
+/**
+ * A source that remembers what it was asked and what it answered, so that the same load can be
+ * made again with some files replaced, and so that one can tell whether anything has changed.
+ *
+ * S1  an answer that was given is given again, so two loads over one recording see the same world.
+ * S2  `isCurrent` looks at everything the load depended on but the environment, which is fixed
+ *     while a process lives.
+ */
+
+import type { ConfigSource, Unreadable } from '../config/config-source.ts';
+import type { WatchedInputs } from './reload-outcome.ts';
+
+interface Glob {
+  readonly pattern: string;
+  readonly folder: string;
+  readonly paths: readonly string[];
+}
+
+export class RecordedSource implements ConfigSource {
+  readonly #source: ConfigSource;
+  readonly #configFiles: Set<string>;
+  readonly #reads = new Map<string, string | Unreadable>();
+  readonly #globs = new Map<string, Glob>();
+  /** By path of a `${file:}`: the configuration files that use it. */
+  readonly #users = new Map<string, Set<string>>();
+  #currentFile = '';
+
+  /** @param main path of the main file */
+  constructor(source: ConfigSource, main: string) {
+    this.#source = source;
+    this.#configFiles = new Set([main]);
+  }
+
+  readFile(path: string): string | Unreadable {
+    // A configuration file is interpolated right after it is read: what is read then is its own.
+    if (this.#configFiles.has(path)) this.#currentFile = path;
+    else addTo(this.#users, path, this.#currentFile);
+    let answer = this.#reads.get(path);
+    if (answer === undefined) {
+      answer = this.#source.readFile(path);
+      this.#reads.set(path, answer);
+    }
+    return answer;
+  }
+
+  glob(pattern: string, folder: string): string[] {
+    const key = `${folder}\n${pattern}`;
+    let known = this.#globs.get(key);
+    if (known === undefined) {
+      known = { pattern, folder, paths: this.#source.glob(pattern, folder) };
+      this.#globs.set(key, known);
+      for (const path of known.paths) this.#configFiles.add(path);
+    }
+    return [...known.paths];
+  }
+
+  env(name: string): string | undefined {
+    return this.#source.env(name);
+  }
+
+  /** True while every file and pattern answers as it did. */
+  isCurrent(): boolean {
+    for (const [path, answer] of this.#reads) {
+      if (contentOf(this.#source.readFile(path)) !== contentOf(answer)) return false;
+    }
+    for (const { pattern, folder, paths } of this.#globs.values()) {
+      if (this.#source.glob(pattern, folder).join('\n') !== paths.join('\n')) return false;
+    }
+    return true;
+  }
+
+  /** True when the file was asked for. */
+  wasRead(path: string): boolean {
+    return this.#reads.has(path);
+  }
+
+  /** Text of a file that was read; null when it was not or could not be. */
+  textOf(path: string): string | null {
+    return contentOf(this.#reads.get(path));
+  }
+
+  /** Paths of the `${file:}` expressions in one configuration file and in no other. */
+  ownValues(path: string): string[] {
+    const own: string[] = [];
+    for (const [value, users] of this.#users) {
+      if (users.size === 1 && users.has(path)) own.push(value);
+    }
+    return own;
+  }
+
+  /** What a watcher has to watch. */
+  get inputs(): WatchedInputs {
+    const globs = [...this.#globs.values()].map(({ pattern, folder }) => ({ pattern, folder }));
+    return { files: [...this.#reads.keys()], globs };
+  }
+
+  /** The same world with other texts in some files. */
+  withTexts(texts: ReadonlyMap<string, string>): ConfigSource {
+    return {
+      readFile: (path) => {
+        const text = texts.get(path);
+        if (text === undefined) return this.readFile(path);
+        this.readFile(path); // It stays an input, and what is read next is its own.
+        return text;
+      },
+      glob: (pattern, folder) => this.glob(pattern, folder),
+      env: (name) => this.env(name),
+    };
+  }
+}
+
+/** Unreadable is unreadable, whatever the reason. */
+function contentOf(answer: string | Unreadable | undefined): string | null {
+  return typeof answer === 'string' ? answer : null;
+}
+
+function addTo(map: Map<string, Set<string>>, key: string, value: string): void {
+  const values = map.get(key);
+  if (values === undefined) map.set(key, new Set([value]));
+  else values.add(value);
+}

@@ -1,0 +1,401 @@
+/**
+ * Reloader: takes changed files over, all or nothing, one at a time.
+ *
+ * R1  one reload runs at a time. Calls during one share a single further one, which begins after
+ *     it, so that it sees what they saw.
+ * R2  whatever happens (an error in a file, a publication that fails, a bug while loading), what
+ *     was served before is served on, and the outcome says why. Nothing here rejects or throws.
+ * R3  files that are what they were at the last look are not loaded again, with one exception: a
+ *     publication that failed may succeed the next time (an address in use becomes free).
+ * R4  files that were taken back by a rollback are not tried again until they change.
+ * R5  a rollback goes to the last configuration that passed its window, not to one that was
+ *     itself being watched.
+ */
+
+import type { Config } from '../config/config.ts';
+import type { ConfigSource } from '../config/config-source.ts';
+import type { LoadOptions } from '../config/load-config.ts';
+import { summarizeIssues } from '../config/render-issue.ts';
+import { changedRoutes, diffConfigs, needsRestart, summarizeChanges } from './config-diff.ts';
+import type { Change } from './config-diff.ts';
+import { goodFilesOf, loadWithLastGood, savedFiles } from './last-good-files.ts';
+import type { GoodFile, GoodLoad } from './last-good-files.ts';
+import type {
+  ApplyLog,
+  Publication,
+  ReloadCause,
+  ReloadOutcome,
+  ReloadPreview,
+  SavedFile,
+  WatchedInputs,
+} from './reload-outcome.ts';
+import { logOutcome } from './reload-log.ts';
+import type { RollbackGuard } from './rollback.ts';
+
+/** What is served when the reloader is made. */
+export interface Served {
+  readonly config: Config;
+  readonly generation: number;
+  /** Its files as they were; empty when nobody knows any more. */
+  readonly files: readonly SavedFile[];
+}
+
+export interface ReloaderOptions {
+  /** Path of the main file, absolute; empty when there is none, and nothing to reload. */
+  readonly path: string;
+  readonly source: ConfigSource;
+  readonly loadOptions?: LoadOptions;
+  readonly served: Served;
+  /**
+   * Brings a configuration to every worker. Resolves with its generation when all have
+   * acknowledged it. Rejects with an error whose message says why not; then nothing has changed.
+   */
+  readonly publish: (publication: Publication) => Promise<number>;
+  /** Watches new generations; absent: nobody does. */
+  readonly guard?: RollbackGuard;
+  /** After every load: what a watcher has to watch, and whether it is still what was loaded. */
+  readonly onInputs?: (inputs: WatchedInputs, isCurrent: () => boolean) => void;
+  /** After every load that is served: what an autosave has to keep. */
+  readonly onGood?: (files: readonly SavedFile[]) => void;
+  /** After every reload, whatever its outcome. */
+  readonly onOutcome?: (outcome: ReloadOutcome) => void;
+  readonly log: ApplyLog;
+  /** Monotonic, milliseconds. */
+  readonly nowMs: () => number;
+  /** Milliseconds since 1970. */
+  readonly wallMs: () => number;
+}
+
+export interface ReloadCounts {
+  readonly applied: number;
+  readonly unchanged: number;
+  readonly rejected: number;
+  readonly rollbacks: number;
+}
+
+/** A configuration and the files it is made of. */
+interface State {
+  readonly config: Config;
+  readonly good: ReadonlyMap<string, GoodFile>;
+}
+
+/** The last look at the files. */
+interface Look {
+  readonly isCurrent: () => boolean;
+  readonly outcome: ReloadOutcome;
+  /** R3. */
+  readonly mayRetry: boolean;
+}
+
+type Result = Pick<ReloadOutcome, 'status' | 'message'> & Partial<ReloadOutcome>;
+
+export class Reloader {
+  readonly #options: ReloaderOptions;
+  readonly #startConfig: Config;
+  readonly #counts = { applied: 0, unchanged: 0, rejected: 0, rollbacks: 0 };
+  #served: State;
+  /** R5. */
+  #proven: State;
+  #generation: number;
+  #look: Look | null = null;
+  #lastApplied: ReloadOutcome | null = null;
+  /** Ends when everything asked for so far has. */
+  #tail: Promise<unknown> = Promise.resolve();
+  /** Asked for and not begun. */
+  #pending: Promise<ReloadOutcome> | null = null;
+  #isClosed = false;
+
+  constructor(options: ReloaderOptions) {
+    const { config, generation, files } = options.served;
+    this.#options = options;
+    this.#startConfig = config;
+    this.#served = { config, good: goodFilesOf(files) };
+    this.#proven = this.#served;
+    this.#generation = generation;
+    this.#configureGuard();
+  }
+
+  /** What is served. */
+  get config(): Config {
+    return this.#served.config;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** True while the files on disk are what is served: no error, nothing rejected or taken back. */
+  get isGood(): boolean {
+    if (this.#look === null) return true;
+    const { status, issues, badFiles } = this.#look.outcome;
+    const hasError = badFiles.length > 0 || issues.some((issue) => issue.severity === 'error');
+    return status !== 'rejected' && !hasError;
+  }
+
+  /** Files of what is served, as they were when they were good; what a successor is handed. */
+  get files(): readonly SavedFile[] {
+    return savedFiles(this.#served.good);
+  }
+
+  /** What the last look at the files led to, of looks that found something new; null: none yet. */
+  get lastOutcome(): ReloadOutcome | null {
+    return this.#look?.outcome ?? null;
+  }
+
+  /** The last applied one; null when none was. */
+  get lastApplied(): ReloadOutcome | null {
+    return this.#lastApplied;
+  }
+
+  get counts(): ReloadCounts {
+    return { ...this.#counts };
+  }
+
+  /** Loads the files and publishes what they say (R1, R2). Never rejects. */
+  reload(cause: ReloadCause): Promise<ReloadOutcome> {
+    this.#pending ??= this.#enqueue(() => {
+      this.#pending = null;
+      return this.#guarded(cause, (startMs) => this.#reload(cause, startMs));
+    });
+    return this.#pending;
+  }
+
+  /** What a reload would do now. Changes nothing. Never rejects. */
+  async preview(): Promise<ReloadPreview> {
+    if (this.#options.path === '') return { ...NOTHING, ...NO_FILE };
+    try {
+      const load = await this.#load();
+      if (this.#wasTakenBack()) return this.#look!.outcome;
+      if (load.config === null) return { ...describe(load), ...rejection(load) };
+      const changes = diffConfigs(this.#served.config, load.config);
+      const status = changes.length === 0 ? 'unchanged' : 'applied';
+      const message =
+        status === 'unchanged'
+          ? 'a reload would change nothing'
+          : `a reload would change: ${summarizeChanges(changes)}`;
+      const restart = needsRestart(this.#startConfig, load.config);
+      return { ...describe(load), status, changes, needsRestart: restart, message };
+    } catch (error) {
+      return { ...NOTHING, status: 'rejected', message: errorText(error) };
+    }
+  }
+
+  /**
+   * Publishes the last configuration that passed its window, and remembers that the files are bad.
+   * Never rejects; the outcome is `rejected` when that configuration cannot be published.
+   */
+  rollBack(reason: string): Promise<ReloadOutcome> {
+    return this.#enqueue(() =>
+      this.#guarded('rollback', (startMs) => this.#rollBack(reason, startMs)),
+    );
+  }
+
+  /** No further reload begins; for a process that stops. */
+  close(): void {
+    this.#isClosed = true;
+    this.#options.guard?.close();
+  }
+
+  #enqueue(task: () => Promise<ReloadOutcome>): Promise<ReloadOutcome> {
+    const result = this.#tail.then(task);
+    this.#tail = result;
+    return result;
+  }
+
+  /** R2. */
+  async #guarded(
+    cause: ReloadCause,
+    task: (startMs: number) => Promise<ReloadOutcome>,
+  ): Promise<ReloadOutcome> {
+    const startMs = this.#options.nowMs();
+    let outcome: ReloadOutcome;
+    try {
+      outcome = this.#isClosed
+        ? this.#outcome(cause, startMs, { status: 'rejected', message: 'the proxy is stopping' })
+        : await task(startMs);
+    } catch (error) {
+      const message = `the reload failed: ${errorText(error)}`;
+      outcome = this.#outcome(cause, startMs, { status: 'rejected', message });
+    }
+    this.#counts[outcome.status]++;
+    logOutcome(this.#options.log, outcome);
+    this.#options.onOutcome?.(outcome);
+    return outcome;
+  }
+
+  async #reload(cause: ReloadCause, startMs: number): Promise<ReloadOutcome> {
+    if (this.#options.path === '') return this.#outcome(cause, startMs, NO_FILE);
+    const look = this.#look;
+    if (look !== null && !look.mayRetry && look.isCurrent())
+      return this.#again(look, cause, startMs);
+    const load = await this.#load();
+    this.#options.onInputs?.(load.inputs, load.isCurrent);
+    const { config } = load;
+    if (config === null) {
+      return this.#looked(load, this.#outcome(cause, startMs, rejection(load), load));
+    }
+    const before = this.#served.config;
+    const changes = diffConfigs(before, config);
+    if (changes.length === 0) {
+      this.#serve({ config: before, good: load.good });
+      const result = { status: 'unchanged', message: 'the files say what is served' } as const;
+      return this.#looked(load, this.#outcome(cause, startMs, result, load));
+    }
+    const problem = await this.#publish(before, config, changes, cause);
+    const restart = needsRestart(this.#startConfig, config);
+    if (problem !== null) {
+      const result = { status: 'rejected', message: problem, changes } as const;
+      return this.#looked(load, this.#outcome(cause, startMs, result, load), true);
+    }
+    this.#serve({ config, good: load.good });
+    const outcome = this.#outcome(
+      cause,
+      startMs,
+      { status: 'applied', message: appliedText(changes), changes, needsRestart: restart },
+      load,
+    );
+    this.#lastApplied = outcome;
+    this.#watch();
+    return this.#looked(load, outcome);
+  }
+
+  async #rollBack(reason: string, startMs: number): Promise<ReloadOutcome> {
+    const before = this.#served.config;
+    const target = this.#proven;
+    const changes = diffConfigs(before, target.config);
+    const problem = await this.#publish(before, target.config, changes, 'rollback');
+    if (problem !== null) {
+      const message = `the configuration before could not be brought back: ${problem}`;
+      return this.#outcome('rollback', startMs, { status: 'rejected', message, changes });
+    }
+    this.#serve(target);
+    this.#counts.rollbacks++;
+    const message = `taken back, the configuration before serves again: ${reason}`;
+    const outcome = this.#outcome('rollback', startMs, { status: 'applied', message, changes });
+    this.#lastApplied = outcome;
+    if (this.#look !== null) {
+      const { badFiles, issues, report } = this.#look.outcome;
+      const files = { badFiles, issues, report };
+      const hint = `${message}; these files are not tried again until they change`;
+      const rejected = { ...outcome, ...files, status: 'rejected', message: hint } as const;
+      this.#look = { isCurrent: this.#look.isCurrent, outcome: rejected, mayRetry: false };
+    }
+    return outcome;
+  }
+
+  #load(): Promise<GoodLoad> {
+    const { path, source, loadOptions } = this.#options;
+    return loadWithLastGood(path, source, this.#served.good, loadOptions);
+  }
+
+  /** @returns why it failed, or null */
+  async #publish(
+    before: Config,
+    config: Config,
+    changes: readonly Change[],
+    cause: ReloadCause,
+  ): Promise<string | null> {
+    const routes = changedRoutes(before, config);
+    try {
+      const publication = { config, changes, changedRoutes: routes, cause };
+      this.#generation = await this.#options.publish(publication);
+      return null;
+    } catch (error) {
+      return errorText(error);
+    }
+  }
+
+  #serve(state: State): void {
+    this.#served = state;
+    this.#configureGuard();
+    this.#options.onGood?.(savedFiles(state.good));
+  }
+
+  #configureGuard(): void {
+    const { rollbackWindowMs, rollbackFaultPercent } = this.#served.config.reload;
+    this.#options.guard?.configure({
+      windowMs: rollbackWindowMs,
+      faultPercent: rollbackFaultPercent,
+    });
+  }
+
+  /** R5. */
+  #watch(): void {
+    const { guard } = this.#options;
+    const state = this.#served;
+    if (guard === undefined) this.#proven = state;
+    else {
+      guard.begin({
+        onBad: (reason) => void this.rollBack(reason),
+        onPassed: () => (this.#proven = state),
+      });
+    }
+  }
+
+  #looked(load: GoodLoad, outcome: ReloadOutcome, mayRetry = false): ReloadOutcome {
+    this.#look = { isCurrent: load.isCurrent, outcome, mayRetry };
+    return outcome;
+  }
+
+  /** R4. */
+  #wasTakenBack(): boolean {
+    const look = this.#look;
+    return look !== null && look.outcome.cause === 'rollback' && look.isCurrent();
+  }
+
+  /** The files are what they were. */
+  #again(look: Look, cause: ReloadCause, startMs: number): ReloadOutcome {
+    const { outcome } = look;
+    const isRejected = outcome.status === 'rejected';
+    const message = isRejected ? outcome.message : 'the files have not changed';
+    return {
+      ...outcome,
+      ...this.#outcome(cause, startMs, { status: isRejected ? 'rejected' : 'unchanged', message }),
+      changes: isRejected ? outcome.changes : [],
+      needsRestart: outcome.needsRestart,
+      issues: outcome.issues,
+      badFiles: outcome.badFiles,
+      report: outcome.report,
+    };
+  }
+
+  #outcome(
+    cause: ReloadCause,
+    startMs: number,
+    result: Result,
+    load: GoodLoad | null = null,
+  ): ReloadOutcome {
+    const { nowMs, wallMs } = this.#options;
+    return {
+      ...NOTHING,
+      ...(load === null ? {} : describe(load)),
+      ...result,
+      cause,
+      generation: this.#generation,
+      tookMs: nowMs() - startMs,
+      atMs: wallMs(),
+    };
+  }
+}
+
+const NO_FILE = { status: 'unchanged', message: 'there is no file to reload' } as const;
+
+const NOTHING = { changes: [], needsRestart: [], issues: [], badFiles: [], report: '' };
+
+function describe(load: GoodLoad): typeof NOTHING & Pick<GoodLoad, 'issues' | 'badFiles'> {
+  const { issues, badFiles, report } = load;
+  return { ...NOTHING, issues, badFiles, report } as never;
+}
+
+function rejection({ issues }: GoodLoad): { status: 'rejected'; message: string } {
+  const message = `the configuration has ${summarizeIssues(issues)}; what was served is served on`;
+  return { status: 'rejected', message };
+}
+
+function appliedText(changes: readonly Change[]): string {
+  return `applied: ${summarizeChanges(changes)}`;
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,170 @@
+/**
+ * Compiler: turns one configuration after another into snapshots, and remembers the last one, so
+ * that what did not change is neither compiled nor sent again.
+ *
+ * K1  the snapshot routes and serves as what `compile` makes of the same configuration.
+ * K2  `applySnapshotUpdate(previous, update)` gives that snapshot.
+ * K3  a part that did not change is the same object as in the snapshot before.
+ */
+
+import { isSame } from '../../base/is-same.ts';
+import type {
+  LimitsSpec,
+  ListenerSpec,
+  MiddlewareSpec,
+  ObserveSpec,
+  ServiceSpec,
+  Snapshot,
+  TransportSpec,
+} from '../../contract/snapshot.ts';
+import { SNAPSHOT_VERSION } from '../../contract/snapshot.ts';
+import type { SnapshotUpdate } from '../../contract/snapshot-update.ts';
+import { updateBetween } from '../../contract/snapshot-update.ts';
+import type {
+  Config,
+  ListenerConfig,
+  MiddlewareConfig,
+  RouteConfig,
+  ServiceConfig,
+  TransportConfig,
+} from '../config/config.ts';
+import { MetricIndexes } from './metric-indexes.ts';
+import type { SpecContext } from './node-specs.ts';
+import {
+  endpointName,
+  listenerSpec,
+  middlewareSpec,
+  routeSpec,
+  serviceSpec,
+} from './node-specs.ts';
+import { RouteTable } from './route-table.ts';
+import { SlotTable } from './slot-table.ts';
+
+export interface CompilerOptions {
+  /** Generation before the first snapshot: 0, or that of the process before this one. */
+  readonly generation: number;
+  /** Fills in limits that depend on the machine. */
+  readonly resolveLimits: (limits: LimitsSpec) => LimitsSpec;
+}
+
+export interface Compiled {
+  /** For workers that start now. */
+  readonly snapshot: Snapshot;
+  /** For workers that got the result of the call before. The first one is the whole. */
+  readonly update: SnapshotUpdate;
+}
+
+export class Compiler {
+  readonly #options: CompilerOptions;
+  readonly #metricIndexes = new MetricIndexes();
+  readonly #listeners: SlotTable<ListenerConfig, ListenerSpec>;
+  readonly #transports: SlotTable<TransportConfig, TransportSpec>;
+  readonly #middlewares: SlotTable<MiddlewareConfig, MiddlewareSpec>;
+  readonly #services: SlotTable<ServiceConfig, ServiceSpec>;
+  readonly #routes: RouteTable;
+  #last: Snapshot | null = null;
+  #generation: number;
+
+  constructor(options: CompilerOptions) {
+    this.#options = options;
+    this.#generation = options.generation;
+    const indexes = this.#metricIndexes;
+    const context: SpecContext = {
+      metricIndexes: indexes,
+      listener: (name) => this.#listeners.slotOf(name),
+      service: (name) => this.#services.slotOf(name),
+      transport: (name) => this.#transports.slotOf(name),
+      middleware: (name) => this.#middlewares.slotOf(name),
+    };
+    this.#listeners = new SlotTable<ListenerConfig, ListenerSpec>({
+      isEqual: isSame,
+      makeSpec: (node) => listenerSpec(node, context),
+      onLeave: (before, after) => {
+        if (after === null) indexes.release('listener', before.name);
+      },
+    });
+    this.#transports = new SlotTable<TransportConfig, TransportSpec>({
+      isEqual: isSame,
+      makeSpec: (node) => node,
+    });
+    this.#middlewares = new SlotTable<MiddlewareConfig, MiddlewareSpec>({
+      isEqual: isSame,
+      makeSpec: middlewareSpec,
+    });
+    this.#services = new SlotTable<ServiceConfig, ServiceSpec>({
+      isEqual: isSame,
+      makeSpec: (node) => serviceSpec(node, context),
+      onLeave: (before, after) => releaseService(indexes, before, after),
+    });
+    this.#routes = new RouteTable({
+      isEqual: isSame,
+      makeSpec: (node) => routeSpec(node, context),
+      onLeave: (before, after) => {
+        if (after === null) indexes.release('route', before.name);
+      },
+    });
+  }
+
+  /** Names, of all families of metrics, that share the last block of their family. */
+  get metricOverflowCount(): number {
+    return this.#metricIndexes.overflowCount;
+  }
+
+  /**
+   * The next generation. Every result has to be sent, in order, to every worker that does not
+   * start with a later one: an update builds on the snapshot of the call before.
+   * @param config  valid: every reference names a node that exists. Nodes that are the same
+   *                objects as in the call before are not looked at
+   * @returns plain data that shares parts with `config`
+   */
+  compile(config: Config): Compiled {
+    const listeners = this.#listeners.update(config.listeners, null).moved;
+    const transports = this.#transports.update(config.transports, null).moved;
+    const middlewares = this.#middlewares.update(config.middlewares, null).moved;
+    const isStaleService =
+      transports.size === 0 ? null : (node: ServiceConfig) => transports.has(node.transport);
+    const services = this.#services.update(config.services, isStaleService).moved;
+    const movedCount = listeners.size + middlewares.size + services.size;
+    const isStaleRoute = (node: RouteConfig): boolean =>
+      services.has(node.service) ||
+      node.middlewares.some((name) => middlewares.has(name)) ||
+      (node.listeners?.some((name) => listeners.has(name)) ?? false);
+    this.#routes.update(config.routes, movedCount === 0 ? null : isStaleRoute);
+    const last = this.#last;
+    const snapshot: Snapshot = {
+      version: SNAPSHOT_VERSION,
+      generation: ++this.#generation,
+      listeners: this.#listeners.specs,
+      routes: this.#routes.specs,
+      router: this.#routes.router,
+      services: this.#services.specs,
+      transports: this.#transports.specs,
+      middlewares: this.#middlewares.specs,
+      limits: keep(last?.limits, this.#options.resolveLimits(config.limits)),
+      observe: keep<ObserveSpec>(last?.observe, config.observe),
+      drainTimeoutMs: config.drainTimeoutMs,
+    };
+    this.#last = snapshot;
+    const recycled = this.#metricIndexes.takeRecycled();
+    const update: SnapshotUpdate =
+      last === null ? { kind: 'whole', snapshot } : updateBetween(last, snapshot, recycled);
+    return { snapshot, update };
+  }
+}
+
+/** The old object when the new one says the same. */
+function keep<Part>(before: Part | undefined, after: Part): Part {
+  return before !== undefined && isSame(before, after) ? before : after;
+}
+
+function releaseService(
+  indexes: MetricIndexes,
+  before: ServiceConfig,
+  after: ServiceConfig | null,
+): void {
+  if (after === null) indexes.release('service', before.name);
+  const kept = new Set(after?.endpoints.map(({ key }) => key));
+  for (const { key } of before.endpoints) {
+    if (!kept.has(key)) indexes.release('endpoint', endpointName(before.name, key));
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * Kept body: a request body as it was sent, framing included, so that it can be sent again. For
+ * services that ask for it; empty for all others.
+ *
+ * K1  at most `sizeMax` bytes are kept; past it all of it is dropped and the request cannot be
+ *     sent again. Large pieces are kept where they were received, small ones are copied together,
+ *     so that the chunks held are at most a few times the bytes kept.
+ * K2  what is replayed is what was added, in order; nothing is added while a replay is under way.
+ */
+
+import { copyBytes } from '../../base/copy-bytes.ts';
+import type { Chunk, IoBackend } from '../io/backend.ts';
+import { CHUNK_HEADROOM, CHUNK_TAILROOM } from '../io/backend.ts';
+import type { UpstreamConnection } from '../pool/upstream-connection.ts';
+
+/** Pieces from this size on are kept by reference where the chunk allows it. */
+const REFERENCE_SIZE_MIN = 8_192;
+/** Size of a chunk in which small pieces are gathered. */
+const GATHER_SIZE = 16_320;
+
+export class KeptBody {
+  /** Everything so far is kept. */
+  isWhole = false;
+  private readonly backend: IoBackend;
+  private readonly chunks: Chunk[] = [];
+  private readonly starts: number[] = [];
+  private readonly ends: number[] = [];
+  /** Offset up to which the last chunk, if it is ours alone, may be filled. */
+  private lastRoomEnd = 0;
+  private size = 0;
+  private sizeMax = 0;
+  /** Pieces sent by the replay under way; -1 when there is none. */
+  private replayed = -1;
+
+  constructor(backend: IoBackend) {
+    this.backend = backend;
+  }
+
+  /** Starts to keep. @param announcedSize of the body; -1 when it is not known */
+  begin(sizeMax: number, announcedSize: number): void {
+    this.sizeMax = sizeMax;
+    this.isWhole = sizeMax > 0 && announcedSize <= sizeMax;
+  }
+
+  /**
+   * Keeps `chunk.bytes[start, end)`; the caller's reference stays the caller's. Past the limit, or
+   * without memory, everything is dropped.
+   */
+  add(chunk: Chunk, start: number, end: number): void {
+    this.size += end - start;
+    if (this.size > this.sizeMax || !this.keep(chunk, start, end)) this.drop();
+  }
+
+  /** True while what was kept is being sent again. */
+  get isReplaying(): boolean {
+    return this.replayed >= 0;
+  }
+
+  /** Starts to send everything again. */
+  beginReplay(): void {
+    this.replayed = this.chunks.length > 0 ? 0 : -1;
+  }
+
+  /**
+   * Sends until everything is sent or the connection takes no more; then call again once it does.
+   * @returns true when everything is sent
+   */
+  replay(upstream: UpstreamConnection): boolean {
+    while (this.replayed >= 0) {
+      const at = this.replayed++;
+      const isWritable = upstream.send(this.chunks[at]!, this.starts[at]!, this.ends[at]!);
+      if (this.replayed === this.chunks.length) this.replayed = -1;
+      else if (!isWritable) return false;
+    }
+    return true;
+  }
+
+  /** Forgets everything; the request cannot be sent again. */
+  drop(): void {
+    this.isWhole = false;
+    this.replayed = -1;
+    this.size = 0;
+    this.lastRoomEnd = 0;
+    if (this.chunks.length === 0) return;
+    for (const chunk of this.chunks) this.backend.chunks.release(chunk);
+    this.chunks.length = 0;
+    this.starts.length = 0;
+    this.ends.length = 0;
+  }
+
+  /** @returns false without memory */
+  private keep(chunk: Chunk, start: number, end: number): boolean {
+    if (end - start >= REFERENCE_SIZE_MIN) {
+      const kept = this.backend.keep(chunk, start, end);
+      if (kept === null) return false;
+      this.push(kept, this.backend.keptStart, end - start);
+      this.lastRoomEnd = 0;
+      return true;
+    }
+    const last = this.chunks.length - 1;
+    const room = last < 0 ? 0 : this.lastRoomEnd - this.ends[last]!;
+    if (room >= end - start) {
+      this.ends[last] = copyBytes(this.chunks[last]!.bytes, this.ends[last]!, chunk.bytes, start, end);
+      return true;
+    }
+    const own = this.backend.chunks.acquire(this.gatherSize(end - start));
+    if (own === null) return false;
+    copyBytes(own.bytes, CHUNK_HEADROOM, chunk.bytes, start, end);
+    this.push(own, CHUNK_HEADROOM, end - start);
+    this.lastRoomEnd = own.bytes.length - CHUNK_TAILROOM;
+    return true;
+  }
+
+  /** No more room than the limit can fill. */
+  private gatherSize(size: number): number {
+    return Math.min(GATHER_SIZE, Math.max(size, this.sizeMax - this.size + size));
+  }
+
+  private push(chunk: Chunk, start: number, size: number): void {
+    this.chunks.push(chunk);
+    this.starts.push(start);
+    this.ends.push(start + size);
+  }
+}

@@ -1,0 +1,180 @@
+/** A second proxy process takes over the listening sockets; no client notices. */
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { simpleToml } from '../support/behind.ts';
+import { Child } from '../support/child.ts';
+import { freePorts } from '../support/free-port.ts';
+import { fetchFrom, startOrigin } from '../support/http-origin.ts';
+import { metricSum, readMetrics } from '../support/metrics.ts';
+import { processTree } from '../support/process-tree.ts';
+import { baseToml, PROXY_BINARY } from '../support/proxy.ts';
+import { RawClient } from '../support/raw-client.ts';
+import { readResponses } from '../support/response-reader.ts';
+import { scratchDirectory } from '../support/subject.ts';
+import { delay, until } from '../support/wait.ts';
+
+const PRELOAD = fileURLToPath(new URL('../support/meddle-with-start.mjs', import.meta.url));
+const REQUEST = 'GET / HTTP/1.1\r\nHost: a.test\r\n\r\n';
+
+async function start(t: test.TestContext) {
+  const held: (() => void)[] = [];
+  const origin = await startOrigin((request, response) => {
+    if (request.url !== '/slow') return void response.end('ok');
+    response.writeHead(200, { 'content-length': 10 });
+    response.write('first');
+    held.push(() => response.end('later'));
+  });
+  const [port, adminPort] = (await freePorts(2)) as [number, number];
+  const directory = scratchDirectory();
+  const file = path.join(directory, 'proxy-now.toml');
+  const meddle = path.join(directory, 'meddle');
+  const options = {
+    admin: `127.0.0.1:${adminPort}`,
+    drainTimeout: '20s',
+    transport: { 'progress-timeout': '30s' },
+  };
+  const head = baseToml(options).replace('workers = 1', 'workers = 2');
+  fs.writeFileSync(file, head + simpleToml(port, [`http://127.0.0.1:${origin.port}`]));
+  const proxy = new Child(PROXY_BINARY, ['run', '-c', file], {
+    NODE_OPTIONS: `--import ${PRELOAD}`,
+    TEST_MEDDLE_WITH_START: meddle,
+  });
+  t.after(async () => {
+    await proxy.stop();
+    await origin.close();
+    fs.rmSync(directory, { recursive: true, force: true });
+  });
+  await until(() => proxy.output.includes('is ready'), 'the proxy to serve', 20_000);
+  return {
+    port,
+    proxy,
+    held,
+    meddle: (order: string) => fs.writeFileSync(meddle, order),
+    upgraded: (count: number) =>
+      until(
+        async () => {
+          const text = await readMetrics(adminPort).catch(() => '');
+          return metricSum(text, 'proxy_now_upgrades_total') === count;
+        },
+        `upgrade ${count}`,
+        15_000,
+      ),
+  };
+}
+
+/** Requests until told to stop, each on a new connection or all on one; what went wrong. */
+function load(port: number, isKept: boolean) {
+  const outcomes = { answered: 0, problems: [] as string[], isOver: false };
+  const run = async (): Promise<void> => {
+    let client: RawClient | null = null;
+    while (!outcomes.isOver) {
+      try {
+        if (isKept) {
+          if (client === null || client.closed !== null) client = new RawClient(port);
+          await askOnce(client);
+        } else {
+          const { status } = await fetchFrom(port, '/');
+          if (status !== 200) outcomes.problems.push(`status ${status}`);
+        }
+        outcomes.answered++;
+      } catch (error) {
+        outcomes.problems.push(String((error as NodeJS.ErrnoException).code ?? error));
+        client = null;
+      }
+      await delay(Math.random() * 4);
+    }
+    client?.destroy();
+  };
+  return { outcomes, done: run() };
+}
+
+/** One request on a connection that may have been closed between two, which is no loss. */
+async function askOnce(client: RawClient): Promise<void> {
+  const before = client.received.length;
+  client.send(REQUEST);
+  await until(
+    () => client.received.length > before || client.closed !== null,
+    'an answer on a kept-alive connection',
+  );
+  if (client.received.length === before) throw new Error(`no answer: ${client.closed}`);
+}
+
+test('upgrade: no connection is refused, no exchange is lost', async (t) => {
+  const { port, proxy, held, upgraded } = await start(t);
+  const slow = new RawClient(port);
+  slow.send('GET /slow HTTP/1.1\r\nHost: a.test\r\n\r\n');
+  await until(() => slow.received.includes('first'), 'the first half');
+  const loads = [true, true, true, true, false, false].map((isKept) => load(port, isKept));
+  for (let upgrade = 1; upgrade <= 3; upgrade++) {
+    const { answered } = loads[0]!.outcomes;
+    await until(() => loads[0]!.outcomes.answered > answered + 20, 'some traffic');
+    proxy.signal('SIGUSR2');
+    await upgraded(upgrade);
+  }
+  held[0]!();
+  await until(() => slow.received.includes('later'), 'the second half');
+  assert.equal(readResponses(slow.received, false).responses[0]?.isComplete, true);
+  for (const { outcomes } of loads) outcomes.isOver = true;
+  await Promise.all(loads.map(({ done }) => done));
+  for (const { outcomes } of loads) {
+    assert.deepEqual(outcomes.problems, []);
+    assert.ok(outcomes.answered > 60);
+  }
+  slow.destroy();
+  await until(() => processTree(proxy.pid).length === 2, 'the processes before to end', 5_000);
+  proxy.signal('SIGTERM');
+  assert.deepEqual(await proxy.exited, { code: 0, signal: null });
+});
+
+test('upgrade: a second one while one runs is refused, the first goes on', async (t) => {
+  const { port, proxy, meddle, upgraded } = await start(t);
+  meddle('wait');
+  proxy.signal('SIGUSR2');
+  await until(() => processTree(proxy.pid).length === 3, 'the second process');
+  proxy.signal('SIGUSR2');
+  await until(() => proxy.output.includes('an upgrade is running already'), 'the refusal');
+  await upgraded(1);
+  assert.equal((await fetchFrom(port, '/')).status, 200);
+  await until(() => processTree(proxy.pid).length === 2, 'one process to be left');
+});
+
+test('upgrade: when the new process dies, the one before it serves on', async (t) => {
+  const { port, proxy, meddle, upgraded } = await start(t);
+  const [, before] = processTree(proxy.pid);
+  meddle('exit');
+  proxy.signal('SIGUSR2');
+  const reason = 'the upgrade failed, and the process before it serves on: the new process ended (code 9)';
+  await until(() => proxy.output.includes(reason), 'the reason');
+  assert.equal((await fetchFrom(port, '/')).status, 200);
+  assert.deepEqual(processTree(proxy.pid), [proxy.pid, before]);
+  proxy.signal('SIGUSR2');
+  await upgraded(1);
+  assert.notEqual(processTree(proxy.pid).at(-1), before);
+});
+
+test('upgrade: when the old process dies meanwhile, the new one takes over', async (t) => {
+  const { port, proxy, meddle, upgraded } = await start(t);
+  const [, before] = processTree(proxy.pid);
+  meddle('wait');
+  proxy.signal('SIGUSR2');
+  await until(() => processTree(proxy.pid).length === 3, 'the second process');
+  process.kill(before!, 'SIGKILL');
+  assert.equal((await fetchFrom(port, '/')).status, 200, 'it waits for the new one');
+  await upgraded(1);
+  assert.equal(processTree(proxy.pid).length, 2);
+});
+
+test('upgrade: a stop while one runs ends both', async (t) => {
+  const { proxy, meddle } = await start(t);
+  meddle('wait');
+  proxy.signal('SIGUSR2');
+  await until(() => processTree(proxy.pid).length === 3, 'the second process');
+  const tree = processTree(proxy.pid);
+  proxy.signal('SIGTERM');
+  assert.deepEqual(await proxy.exited, { code: 0, signal: null });
+  await until(() => tree.every((pid) => !fs.existsSync(`/proc/${pid}`)), 'all to end');
+});

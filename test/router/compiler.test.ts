@@ -1,0 +1,325 @@
+/**
+ * The compiler over many configurations: whatever changes from one to the next, what it gives is
+ * what a compile of the last one alone gives, in control and in a worker that got only updates.
+ */
+
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { isSame } from '../../src/base/is-same.ts';
+import type { Rule } from '../../src/contract/routing.ts';
+import type { Snapshot } from '../../src/contract/snapshot.ts';
+import { applySnapshotUpdate } from '../../src/contract/snapshot-update.ts';
+import type { CheckRequest } from '../../src/control/compile/explain-request.ts';
+import { compile } from '../../src/control/compile/compile.ts';
+import { Compiler } from '../../src/control/compile/compiler.ts';
+import { MetricIndexes } from '../../src/control/compile/metric-indexes.ts';
+import type { Config, RouteConfig } from '../../src/control/config/config.ts';
+import { loadConfig } from '../../src/control/config/load-config.ts';
+import { memorySource } from '../../src/control/config/memory-source.ts';
+import { specificityOf } from '../../src/control/config/specificity.ts';
+import { linkRouter } from '../../src/data/route/router.ts';
+import type { Router } from '../../src/data/route/router.ts';
+import { linkSequential } from '../../src/data/route/sequential.ts';
+import { anyRequest, anyRule } from './arbitraries.ts';
+import { TextRequest } from './text-request.ts';
+
+const TEXT = `
+[listeners.l0]
+address = "127.0.0.1:1"
+[listeners.l1]
+address = "127.0.0.1:2"
+[listeners.l2]
+address = "127.0.0.1:3"
+[transports.t0]
+[transports.t1]
+connect-timeout = "1s"
+[services.s0]
+endpoints = ["http://10.0.0.1", "http://10.0.0.2"]
+transport = "t0"
+[services.s1]
+endpoints = ["http://10.0.0.1"]
+[services.s2]
+endpoints = ["http://10.0.0.3"]
+transport = "t1"
+[routes.r]
+service = "s0"
+`;
+
+const { config } = await loadConfig('m.toml', memorySource({ 'm.toml': TEXT }, {}));
+assert.ok(config !== null);
+const BASE: Config = {
+  ...config,
+  middlewares: ['m0', 'm1', 'm2'].map((name) => ({ name, kind: 'k', config: { value: name } })),
+};
+const KINDS = ['listeners', 'transports', 'middlewares', 'services'] as const;
+
+/** Longer paths than `anyRule` has, with many common beginnings. */
+const deepPath = fc
+  .array(fc.constantFrom('a', 'ab', 'abc', 'b', 'ba'), { maxLength: 5 })
+  .map((parts) => `/${parts.join('/')}`);
+const rule: fc.Arbitrary<Rule> = fc.oneof(
+  { weight: 1, arbitrary: anyRule },
+  {
+    weight: 3,
+    arbitrary: fc
+      .record({
+        host: fc.constantFrom(null, 'a.test', '*.a.test', 'b.test'),
+        kind: fc.constantFrom('path', 'pathPrefix'),
+        path: deepPath,
+      })
+      .map(({ host, kind, path }): Rule => {
+        const at: Rule = { kind, path };
+        return host === null ? at : { kind: 'and', rules: [{ kind: 'host', host }, at] };
+      }),
+  },
+);
+
+/** What an edit draws from; indexes are taken modulo what there is. */
+const edit = fc.record({
+  what: fc.constantFrom(
+    'add',
+    'add',
+    'remove',
+    'remove',
+    'rule',
+    'rule',
+    'service',
+    'priority',
+    'swap',
+    'middlewares',
+    'listeners',
+    'addNode',
+    'removeNode',
+    'editNode',
+    'limits',
+    'nothing',
+  ),
+  at: fc.nat({ max: 1_000 }),
+  other: fc.nat({ max: 1_000 }),
+  rule,
+});
+type Edit = typeof edit extends fc.Arbitrary<infer E> ? E : never;
+
+let nameCount = 0;
+
+function routeOf(one: Rule, at: number): RouteConfig {
+  const name = `r${nameCount++}`;
+  const priority = (at % 3) - 1;
+  const listeners = at % 5 === 0 ? [`l${at % 3}`] : null;
+  const service = `s${at % 3}`;
+  const middlewares = at % 4 === 0 ? ['m1', 'm0'] : [];
+  const rest = { listeners, service, middlewares, streamsOnChangeMs: -1, file: 'm.toml' };
+  return { name, rule: one, specificity: specificityOf(one), priority, ...rest };
+}
+
+function replaced<Node>(nodes: readonly Node[], at: number, change: (node: Node) => Node): Node[] {
+  return nodes.map((node, index) => (index === at ? change(node) : node));
+}
+
+/** Routes that name what is gone name something else instead. */
+function mended(now: Config): Config {
+  const has = (nodes: readonly { name: string }[], name: string): boolean =>
+    nodes.some((node) => node.name === name);
+  const routes = now.routes.map((route) => {
+    const isWhole =
+      has(now.services, route.service) &&
+      route.middlewares.every((name) => has(now.middlewares, name)) &&
+      (route.listeners ?? []).every((name) => has(now.listeners, name));
+    if (isWhole) return route;
+    return { ...route, service: now.services[0]!.name, middlewares: [], listeners: null };
+  });
+  return { ...now, routes };
+}
+
+function edited(before: Config, { what, at, other, rule: one }: Edit): Config {
+  const { routes } = before;
+  const index = routes.length === 0 ? 0 : at % routes.length;
+  const change = (more: (route: RouteConfig) => Partial<RouteConfig>): Config => {
+    return { ...before, routes: replaced(routes, index, (route) => ({ ...route, ...more(route) })) };
+  };
+  const kind = KINDS[at % KINDS.length]!;
+  const nodes: readonly { readonly name: string }[] = before[kind];
+  switch (what) {
+    case 'add':
+      return { ...before, routes: routes.toSpliced(at % (routes.length + 1), 0, routeOf(one, other)) };
+    case 'remove':
+      return { ...before, routes: routes.toSpliced(index, 1) };
+    case 'rule':
+      return change(() => ({ rule: one, specificity: specificityOf(one) }));
+    case 'service':
+      return change(() => ({ service: before.services[other % before.services.length]!.name }));
+    case 'priority':
+      return change(() => ({ priority: other % 3 }));
+    case 'middlewares':
+      return change(() => ({
+        middlewares: before.middlewares.slice(0, other % 3).map(({ name }) => name),
+      }));
+    case 'listeners':
+      return change(() => ({
+        listeners: other % 2 === 0 ? null : before.listeners.slice(0, 2).map(({ name }) => name),
+      }));
+    case 'swap': {
+      const next = [...routes];
+      next.push(...next.splice(index, 1));
+      return { ...before, routes: next };
+    }
+    case 'addNode': {
+      const node = { ...nodes[other % nodes.length]!, name: `n${nameCount++}` };
+      return { ...before, [kind]: nodes.toSpliced(other % (nodes.length + 1), 0, node) };
+    }
+    case 'removeNode': {
+      const gone = nodes[other % nodes.length]!;
+      if (nodes.length < 2 || gone.name === 'default') return before;
+      const next: Config = { ...before, [kind]: nodes.filter((node) => node !== gone) };
+      const services = next.services.map((service) => {
+        return service.transport === gone.name ? { ...service, transport: 'default' } : service;
+      });
+      return kind === 'transports' ? { ...next, services } : next;
+    }
+    case 'editNode':
+      return {
+        ...before,
+        services: replaced(before.services, other % before.services.length, (service) => ({
+          ...service,
+          endpoints: at % 2 === 0 ? [] : [{ ...BASE.services[0]!.endpoints[0]!, weight: other }],
+        })),
+      };
+    case 'limits':
+      return { ...before, limits: { ...before.limits, headSizeMax: 1_024 + other } };
+    default:
+      return before;
+  }
+}
+
+/** Indexes as names, lists by name: what has to be equal however the compiler numbers things. */
+function described(snapshot: Snapshot): unknown {
+  const { listeners, routes, services, transports, middlewares, limits, observe } = snapshot;
+  const byName = <Node extends { name: string }>(nodes: readonly Node[]): Node[] =>
+    nodes.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const plain = (node: object): object => ({ ...node, metricIndex: 0 });
+  return {
+    listeners: byName(listeners).map(plain),
+    routes: byName(routes).map((route) => ({
+      ...plain(route),
+      service: services[route.service]!.name,
+      middlewares: route.middlewares.map((index) => middlewares[index]!.name),
+      listeners: route.listeners?.map((index) => listeners[index]!.name).toSorted() ?? null,
+    })),
+    services: byName(services).map(({ endpoints, transport, ...service }) => ({
+      ...plain(service),
+      endpoints: endpoints.map(plain),
+      transport: transports[transport]!.name,
+    })),
+    transports: byName(transports),
+    middlewares: byName(middlewares),
+    limits,
+    observe,
+  };
+}
+
+interface Served {
+  readonly snapshot: Snapshot;
+  readonly router: Router;
+}
+
+function routed({ snapshot, router }: Served, request: CheckRequest): string {
+  const name = ['l0', 'l1', 'l2'][request.listenerIndex]!;
+  const listenerIndex = snapshot.listeners.findIndex((listener) => listener.name === name);
+  const route = router.match(new TextRequest({ ...request, listenerIndex }));
+  return snapshot.routes[route]?.name ?? 'none';
+}
+
+/** All nodes as new objects, as a loader without memory would give them. */
+function refreshed(before: Config): Config {
+  return structuredClone(before);
+}
+
+function checkSequence(
+  routes: readonly RouteConfig[],
+  edits: readonly Edit[],
+  requests: readonly CheckRequest[],
+): void {
+  let current = mended({ ...BASE, routes });
+  const compiler = new Compiler({ generation: 6, resolveLimits: (limits) => ({ ...limits }) });
+  let worker: Snapshot | null = null;
+  let router: Router | null = null;
+  for (const [step, one] of [null, ...edits].entries()) {
+    const before: Snapshot | null = worker;
+    if (one !== null) current = mended(edited(current, one));
+    const { snapshot, update } = compiler.compile(step % 3 === 2 ? refreshed(current) : current);
+    assert.equal(update.kind, before === null ? 'whole' : 'delta');
+    assert.equal(snapshot.generation, step + 7);
+    worker = applySnapshotUpdate(before, structuredClone(update));
+    assert.deepEqual(worker, snapshot);
+    const whole = compile(current, step + 7, new MetricIndexes());
+    assert.deepEqual(described(snapshot), described(whole));
+    router = linkRouter(worker.router, router);
+    const reference = { snapshot: whole, router: linkSequential(whole.routes) };
+    for (const request of requests) {
+      assert.equal(routed({ snapshot: worker, router }, request), routed(reference, request));
+    }
+    checkRanks(snapshot, whole);
+    if (before !== null) checkIdentity(before, worker);
+  }
+}
+
+/** Ranks say what the order of a compile says. */
+function checkRanks({ routes, router }: Snapshot, whole: Snapshot): void {
+  assert.equal(router.ranks.length, routes.length);
+  const order = routes.map(({ name }, index) => ({ name, rank: router.ranks[index]! }));
+  order.sort((a, b) => a.rank - b.rank);
+  assert.deepEqual(
+    order.map(({ name }) => name),
+    whole.routes.map(({ name }) => name),
+  );
+}
+
+/** What says the same at the same place is the same object. */
+function checkIdentity(before: Snapshot, after: Snapshot): void {
+  for (const kind of [...KINDS, 'routes'] as const) {
+    for (const [index, part] of after[kind].entries()) {
+      const old = before[kind][index];
+      if (old !== part) assert.ok(!isSame(old, part), `${kind} ${index} was sent for nothing`);
+    }
+  }
+  for (const part of ['limits', 'observe'] as const) {
+    if (before[part] !== after[part]) assert.ok(!isSame(before[part], after[part]), part);
+  }
+}
+
+const routes = (minLength: number, maxLength: number): fc.Arbitrary<RouteConfig[]> =>
+  fc.array(fc.record({ rule, at: fc.nat({ max: 100 }) }), { minLength, maxLength }).map((all) => {
+    return all.map((one) => routeOf(one.rule, one.at));
+  });
+
+test('compiler: any series of changes leads where a compile of the last one leads', () => {
+  const edits = fc.array(edit, { minLength: 1, maxLength: 12 });
+  const requests = fc.array(anyRequest, { minLength: 6, maxLength: 10 });
+  fc.assert(
+    fc.property(routes(0, 30), edits, requests, (first, all, some) => {
+      checkSequence(first, all, some);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test('compiler: many routes on one host change one at a time', () => {
+  const edits = fc.array(
+    fc.record({
+      what: fc.constantFrom('add', 'remove', 'rule', 'priority'),
+      at: fc.nat(),
+      other: fc.nat(),
+      rule: deepPath.map((path): Rule => ({ kind: 'pathPrefix', path })),
+    }),
+    { minLength: 10, maxLength: 40 },
+  );
+  const requests = fc.array(fc.tuple(anyRequest, deepPath), { minLength: 10, maxLength: 20 });
+  fc.assert(
+    fc.property(routes(60, 120), edits, requests, (first, all, some) => {
+      const paths = some.map(([request, path]) => ({ ...request, path }));
+      checkSequence(first, all as Edit[], paths);
+    }),
+    { numRuns: 60 },
+  );
+});
