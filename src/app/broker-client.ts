@@ -43,7 +43,8 @@ export class BrokerClient implements SocketSource {
    */
   private readonly handles = new Map<number, SocketHandle>();
   private readonly adminAddresses = new Map<string, SocketAddress>();
-  private listeners: readonly SocketAddress[] = [];
+  /** Null until the listeners are known: before that nothing may be closed. */
+  private listeners: readonly SocketAddress[] | null = null;
   private onListenersClosed: (() => void)[] = [];
   private nextId = 1;
   private isGone = false;
@@ -79,16 +80,13 @@ export class BrokerClient implements SocketSource {
   /** Listeners have these addresses now; sockets of others are closed (not the admin ones). */
   retain(addresses: readonly SocketAddress[]): void {
     this.listeners = addresses;
-    this.send({
-      type: 'addresses',
-      addresses: [...addresses, ...this.adminAddresses.values()],
-    });
+    this.sayAddresses();
   }
 
   /** An admin address that is no longer used. */
   releaseAdmin(address: SocketAddress): void {
     this.adminAddresses.delete(addressKey(address));
-    this.retain(this.listeners);
+    this.sayAddresses();
   }
 
   /** Resolves when the workers' descriptors are the last ones, or soon after in any case. */
@@ -117,6 +115,12 @@ export class BrokerClient implements SocketSource {
     for (const [id, { address }] of this.waiting) this.fail(id, this.goneError(address).message);
   }
 
+  private sayAddresses(): void {
+    if (this.listeners === null) return;
+    const addresses = [...this.listeners, ...this.adminAddresses.values()];
+    this.send({ type: 'addresses', addresses });
+  }
+
   private onSocket(id: number, port: number, handle: SocketHandle | undefined): void {
     const waiting = this.waiting.get(id);
     if (waiting === undefined) {
@@ -127,6 +131,7 @@ export class BrokerClient implements SocketSource {
     clearTimeout(waiting.timer);
     if (waiting.worker === ADMIN_WORKER) {
       this.adminAddresses.set(addressKey(waiting.address), waiting.address);
+      this.sayAddresses();
     }
     if (handle !== undefined) this.handles.set(handle.fd, handle);
     waiting.resolve({ fd: handle?.fd ?? -1, port });

@@ -36,6 +36,9 @@ import { startupLines } from './startup-lines.ts';
 import { autosaveFolder } from './state-folder.ts';
 import { WorkerPool } from './worker-pool.ts';
 
+/** Changes closer together than this are told to the supervisor as one. */
+const HERITAGE_DELAY_MS = 200;
+
 export interface ControlPlaneOptions {
   readonly heritage: Heritage;
   readonly workers: number;
@@ -77,6 +80,7 @@ export class ControlPlane {
   private onListening: (ports: { readonly [listener: string]: number }) => void = () => {};
   private onRefused: (error: Error) => void = () => {};
   private onDrained: () => void = () => {};
+  private heritageTimer: NodeJS.Timeout | undefined;
   private onUpgraded: ((outcome: UpgradeOutcome) => void) | null = null;
 
   constructor(options: ControlPlaneOptions) {
@@ -153,14 +157,15 @@ export class ControlPlane {
       this.pool.start();
     });
     const adminPort = await this.admin.use(config.admin);
-    this.tellHeritage();
+    this.sendHeritage();
     // What changed on disk since the configuration was read (or since it was last good) counts.
     if (configPath !== '') void this.reloader.reload('start');
     return startupLines(config, this.snapshot, ports, adminPort);
   }
 
-  reload(): void {
-    void this.reloader.reload('signal');
+  /** Resolves when it is over, whatever its outcome. */
+  async reload(): Promise<void> {
+    await this.reloader.reload('signal');
   }
 
   reopenLogs(): void {
@@ -275,8 +280,8 @@ export class ControlPlane {
   private async publish({ config, changedRoutes }: Publication): Promise<number> {
     const before = this.config;
     this.config = config;
+    const takeBackHealth = this.board.configure(config.services); // N2
     try {
-      this.board.configure(config.services); // N2
       const { snapshot, update } = this.compiler.compile(config);
       const next = this.isUpdateBroken ? ({ kind: 'whole', snapshot } as const) : update;
       if (config.observe.accessLog !== null) this.accessLog.use(config.observe.accessLog.path);
@@ -286,7 +291,7 @@ export class ControlPlane {
     } catch (error) {
       this.config = before;
       this.isUpdateBroken = true;
-      this.board.configure(before.services);
+      takeBackHealth();
       this.accessLog.use(before.observe.accessLog?.path ?? null);
       throw error;
     }
@@ -322,7 +327,15 @@ export class ControlPlane {
     void this.autosave!.to.save(files);
   }
 
+  /** Soon, not at once: of a large configuration this takes longer than a small reload does. */
   private tellHeritage(): void {
+    if (this.heritageTimer !== undefined) return;
+    this.heritageTimer = setTimeout(() => this.sendHeritage(), HERITAGE_DELAY_MS).unref();
+  }
+
+  private sendHeritage(): void {
+    clearTimeout(this.heritageTimer);
+    this.heritageTimer = undefined;
     this.options.onHeritage({
       config: this.config,
       configPath: this.options.heritage.configPath,
@@ -344,6 +357,7 @@ export class ControlPlane {
     if (this.onUpgraded !== null) return Promise.resolve({ status: 'busy' });
     return new Promise((resolve) => {
       this.onUpgraded = resolve;
+      this.sendHeritage();
       this.options.askUpgrade();
     });
   }

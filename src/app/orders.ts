@@ -78,5 +78,7 @@ export type FromProxy =
   /** What a successor should start with. */
   | { readonly type: 'heritage'; readonly heritage: Heritage; readonly version: string }
   | { readonly type: 'upgrade' }
+  /** The reload that was ordered is over, whatever its outcome. */
+  | { readonly type: 'reloaded' }
   /** Still alive, for the watchdog of systemd. */
   | { readonly type: 'alive' };

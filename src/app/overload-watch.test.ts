@@ -5,19 +5,28 @@ import { METRIC_CELLS, WorkerCell } from '../contract/metric-layout.ts';
 import { OverloadWatch } from './overload-watch.ts';
 
 function setUp() {
-  const figures = { share: 0, nowMs: 0, refusedCount: 0, turnedAwayCount: 0, usedSize: 0 };
+  const figures = {
+    share: 0,
+    nowMs: 0,
+    refusedCount: 0,
+    turnedAwayCount: 0,
+    usedSize: 0,
+    isShort: false,
+  };
   const cells = new Float64Array(METRIC_CELLS);
   const levels: number[] = [];
   const lines: string[] = [];
   const watch = new OverloadWatch({
     plane: {
       setOverload: (level) => void levels.push(level),
+      setLevel: (level) => void levels.push(level),
       relieve() {},
       get refusedCount() {
         return figures.refusedCount;
       },
     },
     backend: {
+      setMemoryShort: (isShort) => void (figures.isShort = isShort),
       get turnedAwayCount() {
         return figures.turnedAwayCount;
       },
@@ -39,7 +48,7 @@ function setUp() {
       watch.sample(heapShare);
     }
   };
-  return { figures, cells, levels, lines, sample };
+  return { figures, cells, levels, lines, sample, watch };
 }
 
 test('overload watch: the highest of process memory, heap and buffers decides', () => {
@@ -52,6 +61,23 @@ test('overload watch: the highest of process memory, heap and buffers decides', 
   figures.share = 0.95;
   sample(1, 0.1);
   assert.deepEqual(levels, [0, 1, 2, 2]);
+  assert.equal(figures.isShort, true);
+});
+
+test('overload watch: a look between samples raises the level and never lowers it', () => {
+  const { figures, levels, lines, sample, watch } = setUp();
+  sample();
+  figures.nowMs += 10;
+  figures.share = 0.95;
+  watch.check();
+  assert.deepEqual(levels, [0, 2]);
+  figures.share = 0.1;
+  for (let i = 0; i < 100; i++) {
+    figures.nowMs += 10;
+    watch.check();
+  }
+  assert.equal(watch.meter.level, 2);
+  assert.equal(lines.length, 1);
 });
 
 test('overload watch: says once that the level changed', () => {

@@ -8,11 +8,12 @@
  */
 
 import { WorkerCell } from '../contract/metric-layout.ts';
-import { OverloadMeter } from '../data/overload/overload-level.ts';
-import type { OverloadLevel } from '../data/overload/overload-level.ts';
+import { OverloadLevel, OverloadMeter } from '../data/overload/overload-level.ts';
 
 /** Without a further loss for this long, a shortage is over. */
 const QUIET_MS = 10_000;
+/** Shortest time between two looks at memory. */
+const CHECK_INTERVAL_MS = 2;
 /** A loop this late in every sample for `LAG_SAMPLES` is worth a line. It sheds nothing. */
 const LAG_MS = 500;
 const LAG_SAMPLES = 20;
@@ -26,11 +27,13 @@ const LEVEL_TEXTS: { readonly [L in OverloadLevel]: string } = {
 export interface OverloadWatchOptions {
   readonly plane: {
     setOverload(level: OverloadLevel): void;
+    setLevel(level: OverloadLevel): void;
     relieve(): void;
     readonly refusedCount: number;
   };
   readonly backend: {
     readonly turnedAwayCount: number;
+    setMemoryShort(isShort: boolean): void;
     readonly chunks: { readonly usedSize: number; readonly usedMax: number };
   };
   readonly cells: Float64Array;
@@ -46,6 +49,7 @@ export class OverloadWatch {
   private readonly turnedAway: Episode;
   private readonly refused: Episode;
   private lateCount = 0;
+  private checkedAtMs = 0;
 
   constructor(options: OverloadWatchOptions) {
     const { cells, warn, nowMs } = options;
@@ -67,18 +71,36 @@ export class OverloadWatch {
 
   /** @param heapShare used part of the largest JavaScript heap this thread may have */
   sample(heapShare: number): void {
-    const { plane, backend, cells, memory, warn } = this.options;
+    const { plane, backend, cells, memory } = this.options;
     const { usedSize, usedMax } = backend.chunks;
     const pressure = Math.max(memory.share(), heapShare, usedSize / usedMax);
     const { meter } = this;
-    if (meter.update(pressure)) {
-      warn(`${LEVEL_TEXTS[meter.level]} (${Math.round(pressure * 100)} % in use)`);
-    }
+    if (meter.update(pressure)) this.tellLevel();
     plane.setOverload(meter.level);
+    backend.setMemoryShort(meter.level > OverloadLevel.calm);
     plane.relieve();
     this.turnedAway.update(backend.turnedAwayCount);
     this.refused.update(plane.refusedCount);
     this.watchLag(cells[WorkerCell.eventLoopLagMs]!);
+  }
+
+  /**
+   * Between samples, when memory is being taken: a burst of clients can take more in a quarter of
+   * a second than there is left. Cheap, and at most every few milliseconds.
+   */
+  check(): void {
+    const { plane, memory, nowMs } = this.options;
+    if (nowMs() - this.checkedAtMs < CHECK_INTERVAL_MS) return;
+    const share = memory.share();
+    this.checkedAtMs = nowMs();
+    if (!this.meter.raise(share)) return;
+    plane.setLevel(this.meter.level);
+    this.tellLevel();
+  }
+
+  private tellLevel(): void {
+    const { level, pressure } = this.meter;
+    this.options.warn(`${LEVEL_TEXTS[level]} (${Math.round(pressure * 100)} % in use)`);
   }
 
   private watchLag(lagMs: number): void {

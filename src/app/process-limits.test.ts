@@ -14,13 +14,13 @@ test('process limits: all sockets and own files together stay below the open fil
       for (const listeners of [1, 2, 10]) {
         const own = 64 + workers * (24 + listeners);
         const { acceptedMax, connectedMax } = socketBudget(workers, listeners, openFiles);
-        const isTiny = openFiles - own < 32 * workers;
+        const isTiny = openFiles - own < 8 * workers;
         const sum = own + workers * (acceptedMax + connectedMax);
         assert.ok(isTiny || sum <= openFiles, `${openFiles} ${workers} ${listeners}: ${sum}`);
         const resolved = resolveLimits(limits(), workers, listeners, openFiles);
         const share = Math.ceil(resolved.connectionsMax / workers);
         assert.ok(share < acceptedMax, 'a refused client still fits');
-        assert.ok(connectedMax >= 9);
+        assert.ok(connectedMax >= 2);
       }
     }
   }

@@ -22,7 +22,8 @@ const CONNECTIONS_MAX = 65_536;
 const OWN_FILES = 64;
 /** Of a worker: its loop (6), gauges (4 to 10), and the loop of a thread that replaces it. */
 const OWN_FILES_PER_WORKER = 24;
-const SOCKETS_MIN = 32;
+/** With too few files for anything: slow, but alive. */
+const SOCKETS_MIN = 8;
 /** Part of all connections that one client address may have, so that others always get in. */
 const ADDRESS_SHARE = 0.75;
 const OPEN_FILES_UNKNOWN = 1_024;

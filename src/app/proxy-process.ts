@@ -44,7 +44,7 @@ class ProxyProcess {
       case 'start':
         return void this.start(message);
       case 'reload':
-        return this.control?.reload();
+        return void this.reload();
       case 'upgraded':
         return this.control?.upgraded(message.problem);
       case 'drain':
@@ -92,6 +92,11 @@ class ProxyProcess {
     } catch (error) {
       if (this.readiness === 'starting') send({ type: 'refused', message: textOf(error) });
     }
+  }
+
+  private async reload(): Promise<void> {
+    await this.control?.reload();
+    send({ type: 'reloaded' });
   }
 
   private sayAlive(): void {

@@ -17,9 +17,10 @@ import { workerCount } from './process-limits.ts';
 import { ProxyChild } from './proxy-child.ts';
 import type { ChildEvents, Command } from './proxy-child.ts';
 import { currentCommand, upgradeCommand } from './proxy-command.ts';
+import { ServiceManager } from './service-manager.ts';
+import { passedSockets } from './socket-activation.ts';
 import { addressText } from './socket-address.ts';
 import { SocketBroker } from './socket-broker.ts';
-import type { PassedSocket } from './socket-broker.ts';
 import { version } from './version.ts';
 
 const RESTART_DELAY_MIN_MS = 100;
@@ -39,8 +40,6 @@ export interface SupervisorOptions {
   readonly configPath: string;
   /** Its files as they were read; absent when there are none. */
   readonly files?: readonly SavedFile[];
-  /** Sockets that were open already when this process started. */
-  readonly passed?: readonly PassedSocket[];
   /** Called with the exit code when everything has ended. */
   readonly onExit: (code: number) => void;
 }
@@ -49,6 +48,7 @@ export class Supervisor {
   private readonly options: SupervisorOptions;
   private readonly broker: SocketBroker;
   private readonly events: ChildEvents;
+  private readonly service = new ServiceManager();
   private heritage: Heritage;
   private heritageVersion = version();
   private command: Command = currentCommand();
@@ -64,6 +64,8 @@ export class Supervisor {
   private upgradeTimer: NodeJS.Timeout | undefined;
   /** True when the current process asked for the upgrade, and is told how it ended. */
   private isUpgradeAsked = false;
+  /** Asked for before the first process was ready. */
+  private isUpgradeDue = false;
   /** What the successor started with. */
   private upgradeHeritage: Heritage | null = null;
   private stopSignals = 0;
@@ -74,7 +76,9 @@ export class Supervisor {
     this.options = options;
     const { config, configPath, files = [] } = options;
     this.heritage = { config, configPath, files, generation: 0, draining: [] };
-    this.broker = new SocketBroker(options.passed);
+    const { sockets, problems } = passedSockets(process.env);
+    problems.forEach(say);
+    this.broker = new SocketBroker(sockets);
     this.events = {
       onMessage: (child, message) => this.onMessage(child, message),
       onExit: (child, end, code) => this.onChildExit(child, end, code),
@@ -87,8 +91,14 @@ export class Supervisor {
     process.on('SIGUSR1', () => this.current?.order({ type: 'reopen-logs' }));
     process.on('SIGUSR2', () => this.upgrade(false));
     // A closing terminal sends it too; it must not end a proxy.
-    process.on('SIGHUP', () => this.current?.order({ type: 'reload' }));
+    process.on('SIGHUP', () => this.reload());
     this.current = this.spawn(this.command);
+  }
+
+  private reload(): void {
+    if (this.current === null || this.stopSignals > 0) return; // A start looks at the files, too.
+    if (this.current.isReady) this.service.reloading();
+    this.current.order({ type: 'reload' });
   }
 
   private spawn(command: Command): ProxyChild {
@@ -126,8 +136,16 @@ export class Supervisor {
       case 'close-listeners':
         if (this.stopSignals > 0) this.broker.closeListeners();
         return child.order({ type: 'listeners-closed' });
+      case 'reloaded':
+        return this.sayServing(child);
       case 'alive':
+        if (child === this.current) this.service.alive();
     }
+  }
+
+  private sayServing(child: ProxyChild): void {
+    if (child !== this.current || !child.isReady || this.stopSignals > 0) return;
+    this.service.ready(`serving generation ${this.heritage.generation}`);
   }
 
   private inherit(child: ProxyChild): void {
@@ -160,6 +178,11 @@ export class Supervisor {
     child.isReady = true;
     this.hasServed = true;
     if (child === this.successor) this.takeOver(child);
+    this.sayServing(child);
+    if (this.isUpgradeDue) {
+      this.isUpgradeDue = false;
+      this.upgrade(false);
+    }
     for (const address of this.broker.unused) {
       say(`${addressText(address)} was passed in, but no listener has that address`);
     }
@@ -179,6 +202,10 @@ export class Supervisor {
 
   /** Starts a second process from what is on disk now, which takes over when it is ready. */
   private upgrade(isAsked: boolean): void {
+    if (this.current?.isReady === false) {
+      this.isUpgradeDue = true; // It will be ready soon, or be replaced from the same code.
+      return;
+    }
     const problem = this.upgradeProblem();
     if (problem !== null) {
       say(`no upgrade: ${problem}`);
@@ -196,7 +223,7 @@ export class Supervisor {
   private upgradeProblem(): string | null {
     if (this.stopSignals > 0) return 'the proxy is stopping';
     if (this.successor !== null) return 'an upgrade is running already';
-    if (this.current?.isReady !== true) return 'the proxy process is not ready itself';
+    if (this.current === null) return 'the proxy process is being started again';
     return null;
   }
 
@@ -210,7 +237,7 @@ export class Supervisor {
     this.letEnd(successor);
     successor.kill();
     this.retainSockets();
-    if (this.current === null) this.restart('');
+    if (this.current === null) this.restart('no proxy process is left');
   }
 
   private takeOver(child: ProxyChild): void {
@@ -244,6 +271,8 @@ export class Supervisor {
     if (isEcho) return;
     this.stopSignals++;
     clearTimeout(this.restartTimer);
+    const { drainDelayMs, drainTimeoutMs } = this.heritage.config;
+    this.service.stopping(drainDelayMs + drainTimeoutMs + ABORT_MAX_MS);
     if (this.successor !== null) this.failUpgrade('the proxy is stopping');
     const children = this.children();
     if (this.stopSignals === 1) {
@@ -278,7 +307,10 @@ export class Supervisor {
   private restart(reason: string): void {
     if (this.stopSignals > 0) return;
     this.exitCode = 0;
+    this.isUpgradeDue = false;
     this.restarts++;
+    this.service.status(reason);
+    this.service.alive(); // To start this process again would not help the other.
     if (this.successor !== null) return say(`${reason}; its successor is starting already`);
     const delayMs = this.restartDelayMs;
     this.restartDelayMs = Math.min(delayMs * 2, RESTART_DELAY_MAX_MS);

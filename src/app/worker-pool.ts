@@ -165,7 +165,12 @@ export class WorkerPool {
     if (this.isStopping) return;
     this.snapshot = snapshot;
     for (const [thread, sockets] of bound) {
-      const message = { type: 'publish', update, listenerFds: fdsOf(sockets), changedRoutes } as const;
+      const message = {
+        type: 'publish',
+        update,
+        listenerFds: fdsOf(sockets),
+        changedRoutes,
+      } as const;
       if (thread.hasEnded) thread.unbind(sockets);
       else thread.publish(message, snapshot);
     }
@@ -225,9 +230,7 @@ export class WorkerPool {
     return all.filter((thread) => !thread.hasEnded);
   }
 
-  private async bind(
-    snapshot: Snapshot,
-  ): Promise<ReadonlyMap<WorkerThread, readonly Bound[]>> {
+  private async bind(snapshot: Snapshot): Promise<ReadonlyMap<WorkerThread, readonly Bound[]>> {
     const bound = new Map<WorkerThread, readonly Bound[]>();
     try {
       // Until none is left: a thread may be replaced while others get theirs.
@@ -306,10 +309,7 @@ export class WorkerPool {
     };
   }
 
-  private onListening(
-    thread: WorkerThread,
-    ports: { readonly [listener: string]: number },
-  ): void {
+  private onListening(thread: WorkerThread, ports: { readonly [listener: string]: number }): void {
     const slot = this.slots[thread.index]!;
     if (slot.successor === thread) {
       const old = slot.thread;

@@ -31,7 +31,13 @@ const EXIT_MAX_MS = 2_000;
  * something threw in it; `drained`: its last connection is gone; `dead`: the thread is.
  */
 export type ThreadState =
-  'binding' | 'starting' | 'listening' | 'broken' | 'draining' | 'drained' | 'dead';
+  | 'binding'
+  | 'starting'
+  | 'listening'
+  | 'broken'
+  | 'draining'
+  | 'drained'
+  | 'dead';
 
 export interface ThreadEvents {
   /** Serves. Ports by listener name. */

@@ -76,6 +76,8 @@ const watch = new OverloadWatch({
   nowMs: () => performance.now(),
   warn: (message) => send({ type: 'log', level: 'warn', message }),
 });
+plane.plane.onBurst = () => watch.check();
+backend.chunks.onGrow = () => watch.check();
 const delay = monitorEventLoopDelay({ resolution: 20 });
 delay.enable();
 setInterval(sample, TICK_MS).unref();

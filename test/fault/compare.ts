@@ -174,6 +174,7 @@ async function compareEndpoints(values: Values): Promise<void> {
     row('requests', ({ requests }) => requests),
     row('failed GETs', ({ failedGets }) => failedGets),
     row('failed POSTs', ({ failedPosts }) => failedPosts),
+    row('answers cut that had begun', ({ cutAnswers }) => cutAnswers),
     row('p99', ({ p99 }) => milliseconds(p99)),
     row('ejected after', ({ ejectedMs }) => milliseconds(ejectedMs)),
     row('back after', ({ backMs }) => milliseconds(backMs)),

@@ -28,9 +28,11 @@ export const EVENT_KINDS: readonly EventKind[] = ['killed', 'stopped', 'slow', '
 export interface EventResult {
   readonly kind: EventKind;
   readonly requests: number;
-  /** Failures clients saw, of requests that may be repeated, and of POSTs. */
+  /** Failures clients saw, of requests that could have been repeated, and of POSTs. */
   readonly failedGets: number;
   readonly failedPosts: number;
+  /** Answers that had begun: nobody can repeat those, only end them where they broke off. */
+  readonly cutAnswers: number;
   readonly failures: Readonly<Record<string, number>>;
   readonly samples: readonly string[];
   readonly p99: number;
@@ -72,11 +74,14 @@ async function end(stage: ProxyStage, kind: EventKind): Promise<void> {
   else if (kind === 'slow') origin.set(NAME, { delayMs: 0 });
 }
 
-function failed(phase: PhaseSummary, isPost: boolean): number {
+function failed(phase: PhaseSummary, isIt: (key: string) => boolean): number {
   return Object.entries(phase.failures)
-    .filter(([key]) => key.startsWith('post ') === isPost)
+    .filter(([key]) => isIt(key))
     .reduce((sum, [, count]) => sum + count, 0);
 }
+
+const isCut = (key: string): boolean => /truncated$|mid-answer$/.test(key);
+const isPost = (key: string): boolean => key.startsWith('post ');
 
 async function timed(condition: () => Promise<boolean>, limitMs: number): Promise<number> {
   const startedMs = performance.now();
@@ -115,6 +120,7 @@ interface PhaseFigures {
   readonly requests: number;
   readonly failedGets: number;
   readonly failedPosts: number;
+  readonly cutAnswers: number;
   readonly failures: EventResult['failures'];
   readonly samples: EventResult['samples'];
   readonly p99: number;
@@ -123,8 +129,9 @@ interface PhaseFigures {
 function figures(phase: PhaseSummary): PhaseFigures {
   return {
     requests: phase.ok + phase.failed,
-    failedGets: failed(phase, false),
-    failedPosts: failed(phase, true),
+    failedGets: failed(phase, (key) => !isCut(key) && !isPost(key)),
+    failedPosts: failed(phase, (key) => !isCut(key) && isPost(key)),
+    cutAnswers: failed(phase, isCut),
     failures: phase.failures,
     samples: phase.samples,
     p99: phase.latency.p99,

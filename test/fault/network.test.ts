@@ -11,7 +11,7 @@ import { inForm } from './form.ts';
 import { ProxyStage } from './proxy-stage.ts';
 import { ratesFor } from './stage.ts';
 
-/** What may happen to clients when origins break: never a wrong or cut success. 400: the origin's. */
+/** What clients may see when origins break: no wrong or cut success. 400: the origin said so. */
 const HONEST = /status-(400|502|504)$|truncated$|reset-mid-answer$/;
 
 test('F9 network: faults toward origins never make a wrong, short or double answer', async (t) => {

@@ -14,43 +14,44 @@ import { assertClean, failuresBut } from './clean.ts';
 import { inForm } from './form.ts';
 import { ProxyStage } from './proxy-stage.ts';
 
-const SIMPLE = 'GET /one/x?size=10 HTTP/1.1\r\nHost: a\r\n\r\n';
-
 function sumFailures(failures: Readonly<Record<string, number>>): number {
   return Object.values(failures).reduce((sum, count) => sum + count, 0);
 }
 
-test('F11 descriptors: a flood beyond the limit leaves served clients and the CPU alone', async (t) => {
+test('F11 descriptors: a flood beyond the limit cuts no answer and burns no CPU', async (t) => {
   const stage = await ProxyStage.open(t, {
     rate: 40,
     prefixes: ['/one'],
     through: ['prlimit', '--nofile=256:256', '--'],
     tables: '[limits]\nconnections = 10000\nconnections-per-address = 10000\n',
-    traffic: { rates: { kept: 40, new: 0, slow: 0, post: 10 }, connections: 10 },
   });
-  await stage.client.answers(80);
+  await stage.client.answers(60);
+  const size = 40_000;
+  const downloads = Array.from({ length: 10 }, () => new RawClient(stage.port));
+  for (const download of downloads) {
+    download.send(`GET /one/x?size=${size}&ms=5000 HTTP/1.1\r\nHost: a\r\nX-Load-Id: d\r\n\r\n`);
+  }
+  await until(() => downloads.every(({ received }) => received.length > 0), 'the downloads');
   await stage.client.mark('flood');
   const clients = Array.from({ length: inForm(600, 1_000) }, () => new RawClient(stage.port));
-  t.after(() => clients.forEach((client) => client.destroy()));
+  t.after(() => [...clients, ...downloads].forEach((client) => client.destroy()));
   await delay(1_000);
   const cpu = await stage.cpuDuring(() => delay(inForm(2_000, 10_000)));
-  assert.ok(
-    cpu < inForm(0.5, 0.1),
-    `${(cpu * 100).toFixed(0)} % of a core while nothing can be done`,
-  );
+  assert.ok(cpu < inForm(0.5, 0.15), `${(cpu * 100).toFixed(0)} % of a core`);
   assert.equal(stage.child.exit, null);
-  const lines = stage.child.output.match(/descriptor|EMFILE|open files/gi)?.length ?? 0;
+  const isDone = (): boolean => downloads.every(({ received }) => received.includes('\r\n0\r\n'));
+  await until(isDone, 'the downloads that ran before the flood', 10_000);
+  const lines = stage.child.output.match(/descriptor|EMFILE|open files|limit/gi)?.length ?? 0;
   assert.ok(lines <= 20, `${lines} lines about it`);
   for (const client of clients) client.destroy();
+  await delay(500);
   await stage.client.mark('after');
   await stage.client.answers(60);
-  const fresh = new RawClient(stage.port);
-  t.after(() => fresh.destroy());
-  fresh.send(SIMPLE);
-  await until(() => fresh.received.includes('200 OK'), 'a new connection', 5_000);
   const report = await stage.client.stop();
-  assertClean(phaseOf(report, 'flood'), ['kept', 'post']);
-  assertClean(phaseOf(report, 'after'), ['kept', 'post']);
+  // New connections may be refused, idle ones make room; nothing that has begun is cut.
+  const allowed = /status-503$|before-answer$|connect-failed$|refused$|idle-lost$/;
+  assert.deepEqual(failuresBut(phaseOf(report, 'flood'), allowed), {});
+  assertClean(phaseOf(report, 'after'), ['new', 'kept', 'post']);
 });
 
 test('F14 log: a pipe that nobody reads blocks no request', async (t) => {

@@ -166,15 +166,17 @@ class SimWorker {
   }
 
   private publish(services: readonly ServiceSpec[]): void {
-    const { sim } = this.world;
     const linked = services.map((spec): LinkedService => {
       const endpoints = spec.endpoints.map((endpoint) =>
         this.registry.endpoint(spec, endpoint, TRANSPORT, {} as LimitsSpec),
       );
       const candidates = this.registry.candidates(spec, endpoints);
       const position = this.registry.position(spec);
-      const random = (): number => sim.random();
-      return { spec, candidates, balancer: linkBalancer(spec.balance, candidates, random, position) };
+      return {
+        spec,
+        candidates,
+        balancer: linkBalancer(spec.balance, candidates, this.world.random, position),
+      };
     });
     this.registry.retain(services);
     this.generations.push(linked);
@@ -191,6 +193,7 @@ export class HealthWorld {
   readonly prober: Prober;
   readonly workers: SimWorker[];
   services: readonly ServiceConfig[];
+  readonly random = (): number => this.prng.next();
   private readonly fates = new Map<string, Fate>();
 
   constructor(seed: number, services: readonly ServiceConfig[]) {
@@ -240,6 +243,13 @@ export class HealthWorld {
     const specs = services.map(specOf);
     for (const { inbox } of this.workers) inbox.send({ type: 'publish', services: specs });
     this.prober.configure(services);
+  }
+
+  /** A reload that cannot be published. */
+  failToReload(services: readonly ServiceConfig[]): void {
+    const takeBack = this.board.configure(services);
+    this.sim.advanceMs(this.prng.next() * 50);
+    takeBack();
   }
 
   /** A worker dies, another takes its place. */

@@ -27,7 +27,14 @@ function randomService(prng: Prng, name: string): ServiceConfig {
   const endpoints = Array.from({ length: count }, (_, index) => {
     const authority = `10.0.0.${first + index}`;
     const weight = prng.integer(1, 3);
-    return { key: `http://${authority}`, kind: 'tcp', host: authority, port: 80, authority, weight };
+    return {
+      key: `http://${authority}`,
+      kind: 'tcp',
+      host: authority,
+      port: 80,
+      authority,
+      weight,
+    };
   });
   const healthCheck = {
     kind: pickOne(prng, ['http', 'tcp']),
@@ -77,6 +84,7 @@ function step(world: HealthWorld, prng: Prng): void {
   else if (event < 10) world.board.undrain(key);
   else if (event === 10) world.reload(nextServices(prng, world.services));
   else if (event === 11) world.replaceWorker(prng.integer(0, 1));
+  else if (event === 12) world.failToReload(nextServices(prng, world.services));
   for (let i = prng.integer(0, 30); i > 0; i--) {
     pickOne(prng, world.workers).request();
     if (prng.chance(0.2)) world.sim.advanceMs(prng.next() * 10);
@@ -99,7 +107,8 @@ function settle(world: HealthWorld): void {
     world.check();
   }
   const rows = world.board.rows();
-  for (const { endpoint, state, reason } of rows) assert.equal(state, 'up', `${endpoint}: ${reason}`);
+  for (const { endpoint, state, reason } of rows)
+    assert.equal(state, 'up', `${endpoint}: ${reason}`);
   for (const worker of world.workers) {
     for (const { candidates, balancer } of worker.current) {
       const { endpoints, schedule } = candidates;

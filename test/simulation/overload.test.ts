@@ -43,10 +43,12 @@ test('overload: level 2 answers new requests with 503 and lets running ones fini
   const uploading = world.client(
     'POST /up HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\nab',
   );
+  const late = world.client();
   world.data.setOverload(2);
   world.advance(0);
-  const late = world.client(get('/late'));
-  const post2 = world.client(post('body'));
+  const post2 = world.client(post('body')); // A new connection is not even read.
+  late.send(get('/late'));
+  world.advance(0);
   for (const client of [late, post2]) {
     assert.deepEqual(statusesOf(client), [503]);
     assert.equal(fieldOf(client, 'retry-after'), '1');
@@ -56,6 +58,7 @@ test('overload: level 2 answers new requests with 503 and lets running ones fini
   assert.equal(world.faultCount(Fault.overloaded), 2);
   assert.equal(world.cells[WorkerCell.shed], 2);
   assert.equal(world.cells[WorkerCell.overloadLevel], 2);
+  assert.equal(world.listenerCell('refused'), 1);
   uploading.send('cd');
   world.advance(0);
   for (const peer of origin.peers) peer.send(okWith('ok'));
@@ -63,6 +66,37 @@ test('overload: level 2 answers new requests with 503 and lets running ones fini
   assert.deepEqual(statusesOf(running), [200]);
   assert.deepEqual(statusesOf(uploading), [200]);
   assert.equal(origin.requests.length, 2);
+  world.data.setOverload(0);
+  world.assertQuiet();
+});
+
+test('overload: level 2 gives up clients that take nothing, and no other', async () => {
+  const world = await openWorld();
+  const body = 'x'.repeat(300_000);
+  listenOrigin(world.sim, ORIGIN, { onRequest: (_request, peer) => peer.send(okWith(body)) });
+  const stalled = world.client();
+  stalled.pause();
+  stalled.send(get());
+  world.advance(1_900);
+  world.data.setOverload(2);
+  assert.equal(world.faultCount(Fault.clientWriteTimeout), 0, 'it may go on any moment');
+  world.data.setOverload(0);
+  const slow = world.client();
+  slow.pause();
+  slow.send(get());
+  world.advance(1_000);
+  slow.resume();
+  world.sim.runUntil(() => slow.receivedSize > 70_000);
+  slow.pause();
+  world.advance(1_500);
+  world.data.setOverload(2);
+  world.advance(0);
+  assert.equal(world.faultCount(Fault.clientWriteTimeout), 1);
+  stalled.resume();
+  slow.resume();
+  world.advance(100);
+  assert.equal(stalled.fault, Fault.upstreamReset);
+  assert.deepEqual(statusesOf(slow), [200]);
   world.data.setOverload(0);
   world.assertQuiet();
 });

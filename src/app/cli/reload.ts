@@ -74,12 +74,14 @@ function rejected({ report, message }: ReloadPreview): number {
   return EXIT_FAILED;
 }
 
-function printRest({ changes, needsRestart, badFiles, report }: ReloadPreview): void {
+function printRest({ changes, needsRestart, issues, badFiles, report }: ReloadPreview): void {
   for (const change of changes) print(`  ${formatChange(change)}`);
   if (needsRestart.length > 0) {
     print(`${needsRestart.join(', ')}: takes effect with \`proxy-now upgrade\` only`);
   }
-  process.stderr.write(report);
+  // Warnings are said once, with what they came with; errors each time.
+  const hasError = issues.some(({ severity }) => severity === 'error');
+  if (hasError || changes.length > 0) process.stderr.write(report);
   for (const { path, serves } of badFiles) {
     const what = serves === 'last-good' ? 'its last good version is served' : 'it is left out';
     complain(`${path} has an error: ${what}`);

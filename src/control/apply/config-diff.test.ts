@@ -56,7 +56,7 @@ test('config diff: every kind of node is added, removed and changed by name', as
     ['service = "shop"', 'service = "blog"', ['~ route shop  service: shop -> blog']],
     [
       '"http://10.0.0.2:3000"]',
-      '"http://10.0.0.3:3000", { url = "http://10.0.0.1:3000", weight = 1 }]'.split(',')[0]! + ']',
+      '"http://10.0.0.3:3000"]',
       ['~ service shop  endpoints: +http://10.0.0.3:3000; endpoints: -http://10.0.0.2:3000'],
     ],
     [
@@ -73,7 +73,10 @@ test('config diff: every kind of node is added, removed and changed by name', as
     ],
   ];
   for (const [from, to, changes] of cases) assert.deepEqual(await diff(from, to), changes);
-  const without = BASE.replace(/\[routes\.blog\][^[]*/, '').replace(/\[services\.blog\][^[]*/, '');
+  const without = BASE.replace(/\[routes\.blog\](\n[^[].*)*/, '').replace(
+    /\[services\.blog\](\n[^[].*)*/,
+    '',
+  );
   const changes = diffConfigs(await load(BASE), await load(without));
   assert.deepEqual(changes.map(formatChange), ['- route blog', '- service blog']);
   assert.equal(summarizeChanges(changes), '2 removed');

@@ -244,6 +244,7 @@ function detailsOf(
 ): string[] {
   const [key, below] = keyOf(property, names);
   if (property === 'endpoints') return endpointDetails(before, after);
+  if (property === 'rule') return [key];
   if (isTable(before) && isTable(after)) {
     return fieldDetails(before, after, below).map((detail) => `${key}.${detail}`);
   }

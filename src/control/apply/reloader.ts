@@ -208,6 +208,7 @@ export class Reloader {
     task: (startMs: number) => Promise<ReloadOutcome>,
   ): Promise<ReloadOutcome> {
     const startMs = this.#options.nowMs();
+    const wasGood = this.isGood;
     let outcome: ReloadOutcome;
     try {
       outcome = this.#isClosed
@@ -219,6 +220,9 @@ export class Reloader {
     }
     this.#counts[outcome.status]++;
     logOutcome(this.#options.log, outcome);
+    if (!wasGood && this.isGood && outcome.status === 'unchanged') {
+      this.#options.log.info('the files are good again, and what is served');
+    }
     this.#options.onOutcome?.(outcome);
     return outcome;
   }

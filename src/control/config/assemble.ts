@@ -18,6 +18,7 @@ import type {
 import type { ConfigFile } from './config-files.ts';
 import { resolveExtends } from './extends.ts';
 import type { IssueDraft, Report } from './issue.ts';
+import type { LoadMemory } from './load-memory.ts';
 import type { LocatedTable } from './located.ts';
 import { decodeMiddleware } from './middleware-section.ts';
 import type { MiddlewareKinds } from './middleware-section.ts';
@@ -40,6 +41,7 @@ export interface AssembleOptions {
   readonly checkRegex: RegexCheck;
   /** Nodes of files that were left out, for better messages; null when none was. */
   readonly dropped: Nodes | null;
+  readonly memory: LoadMemory;
 }
 
 export interface Assembled {
@@ -63,14 +65,16 @@ export function assemble(files: readonly ConfigFile[], options: AssembleOptions)
     drafts.push(draft);
   };
   const nodes = gatherNodes(files, report);
-  const graph = resolveGraph(nodes, options.dropped, report);
+  const graph = resolveGraph(nodes, options, report);
   const config = new Assembler(graph, options, report).run(files[0]!);
   lintReferences(graph, report);
   return { config, nodes, drafts };
 }
 
-function resolveGraph(nodes: Nodes, dropped: Nodes | null, report: Report): Graph {
-  const resolved = NODE_KINDS.map((kind) => [kind, resolveExtends(nodes[kind], report)] as const);
+function resolveGraph(nodes: Nodes, { dropped, memory }: AssembleOptions, report: Report): Graph {
+  const resolved = NODE_KINDS.map((kind) => {
+    return [kind, resolveExtends(nodes[kind], report, memory)] as const;
+  });
   const tables = resolved.map(([kind, extended]) => [kind, extended.tables] as const);
   const bases = resolved.map(([kind, extended]) => [kind, extended.bases] as const);
   return {
@@ -116,18 +120,23 @@ class Assembler {
     };
   }
 
-  /** Calls `decode` for each node and notes whether it reported an error. */
+  /** Decodes each node whose table is new, and reports what there is to say about all of them. */
   #each<T>(
     kind: NodeKind,
     decode: (name: string, table: LocatedTable, report: Report) => T,
   ): { value: T; table: LocatedTable; hasError: boolean }[] {
+    const { decoded } = this.#options.memory;
     return [...this.#graph.tables[kind]].map(([name, table]) => {
-      let hasError = false;
-      const value = decode(name, table, (draft) => {
-        if (draft.severity === 'error') hasError = true;
-        this.#report(draft);
-      });
-      return { value, table, hasError };
+      let known = decoded.get(table);
+      if (known === undefined) {
+        const drafts: IssueDraft[] = [];
+        const value = decode(name, table, (draft) => drafts.push(draft));
+        known = { value, drafts };
+        decoded.set(table, known);
+      }
+      for (const draft of known.drafts) this.#report(draft);
+      const hasError = known.drafts.some((draft) => draft.severity === 'error');
+      return { value: known.value as T, table, hasError };
     });
   }
 
@@ -156,7 +165,7 @@ class Assembler {
     for (const { value, table, hasError } of all) {
       if (!hasError) placed.push({ route: value, spot: table.spot });
     }
-    lintShadows(placed, this.#report);
+    lintShadows(placed, this.#report, this.#options.memory.shadows);
     return all.map(({ value }) => value);
   }
 

@@ -10,8 +10,8 @@ import { folderOf } from './config-source.ts';
 import { interpolate } from './interpolate.ts';
 import type { IssueDraft } from './issue.ts';
 import type { Located, LocatedTable } from './located.ts';
-import { emptyTable, locate } from './located.ts';
-import { parseToml } from './toml-document.ts';
+import { emptyTable } from './located.ts';
+import { LoadMemory } from './load-memory.ts';
 
 export interface ConfigFile {
   readonly path: string;
@@ -34,9 +34,16 @@ export interface ConfigFiles {
   readonly drafts: readonly IssueDraft[];
 }
 
-/** Reads the main file and everything it includes. */
-export function readConfigFiles(path: string, source: ConfigSource): ConfigFiles {
-  const reader = new FileReader(source);
+/**
+ * Reads the main file and everything it includes.
+ * @param memory of loads before: parts of files that did not change give the same objects
+ */
+export function readConfigFiles(
+  path: string,
+  source: ConfigSource,
+  memory: LoadMemory = new LoadMemory(),
+): ConfigFiles {
+  const reader = new FileReader(source, memory);
   const main = reader.read(path, 'main');
   const files = [main];
   const seen = new Set([path]);
@@ -45,6 +52,7 @@ export function readConfigFiles(path: string, source: ConfigSource): ConfigFiles
     seen.add(included);
     files.push(reader.read(included, 'include'));
   }
+  memory.retain(seen);
   return { files, inputs: [...reader.inputs], drafts: reader.drafts };
 }
 
@@ -52,9 +60,11 @@ class FileReader {
   readonly inputs = new Set<string>();
   readonly drafts: IssueDraft[] = [];
   readonly #source: ConfigSource;
+  readonly #memory: LoadMemory;
 
-  constructor(source: ConfigSource) {
+  constructor(source: ConfigSource, memory: LoadMemory) {
     this.#source = source;
+    this.#memory = memory;
   }
 
   read(path: string, role: 'main' | 'include'): ConfigFile {
@@ -67,16 +77,20 @@ class FileReader {
       return { path, role, text: null, parsedText: '', tree, isDamaged: true };
     }
     const text = raw.startsWith('\ufeff') ? raw.slice(1) : raw; // A byte order mark is no TOML.
-    const document = parseToml(text);
+    const document = this.#memory.read(path, text);
     for (const problem of document.problems) this.#addAt(path, { code: 'PN1002', ...problem });
-    const tree = interpolate(locate(document.root, path, []), {
+    const tree = text.includes('${') ? this.#interpolate(document.tree, path) : document.tree;
+    const isDamaged = document.problems.length > 0;
+    return { path, role, text, parsedText: document.text, tree, isDamaged };
+  }
+
+  #interpolate(tree: LocatedTable, path: string): LocatedTable {
+    return interpolate(tree, {
       source: this.#source,
       folder: folderOf(path),
       report: (draft) => this.drafts.push(draft),
       onFile: (file) => this.inputs.add(file),
     }) as LocatedTable;
-    const isDamaged = document.problems.length > 0;
-    return { path, role, text, parsedText: document.text, tree, isDamaged };
   }
 
   /** Paths of the files that `main` includes. What is no text is left to the schema. */

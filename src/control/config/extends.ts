@@ -8,9 +8,11 @@
 import { suggest } from './did-you-mean.ts';
 import type { Report } from './issue.ts';
 import { describe } from './located.ts';
+import type { LoadMemory } from './load-memory.ts';
 import type { Located, LocatedTable } from './located.ts';
 import { NODE_WORDS } from './nodes.ts';
 import type { NodeDeclaration } from './nodes.ts';
+import type { NodeKind } from './root-section.ts';
 import { SHORT_MATCH_KEYS } from './route-section.ts';
 import { extendsField } from './node-sections.ts';
 
@@ -21,10 +23,14 @@ export interface Extended {
   readonly bases: ReadonlySet<string>;
 }
 
-/** Resolves the nodes of one kind. Unknown bases and circles are issues, and count as no base. */
+/**
+ * Resolves the nodes of one kind. Unknown bases and circles are issues, and count as no base. What
+ * a node inherits is merged anew only when its own table or its base's is another one than before.
+ */
 export function resolveExtends(
   nodes: ReadonlyMap<string, NodeDeclaration>,
   report: Report,
+  memory: LoadMemory,
 ): Extended {
   const baseOf = new Map<string, string>();
   for (const node of nodes.values()) {
@@ -32,7 +38,14 @@ export function resolveExtends(
     if (base !== null) baseOf.set(node.name, base);
   }
   const bases = new Set(baseOf.values());
-  cutCircles(nodes, baseOf, report);
+  if (bases.size > 0) cutCircles(nodes, baseOf, report);
+  else {
+    const own = new Map<string, LocatedTable>();
+    for (const { kind, name, table } of nodes.values()) {
+      own.set(name, wholeTable(kind, table, undefined, memory));
+    }
+    return { tables: own, bases };
+  }
   const resolved = new Map<string, LocatedTable>();
   for (const name of nodes.keys()) {
     // Bases first, without recursion: a chain may be as long as there are nodes.
@@ -46,15 +59,30 @@ export function resolveExtends(
     }
     for (const heir of chain.toReversed()) {
       const { kind, table } = nodes.get(heir)!;
-      const own = withoutKeys(table, ['extends']);
       const base = resolved.get(baseOf.get(heir) ?? '');
-      if (base === undefined) resolved.set(heir, own);
-      else resolved.set(heir, merge(kind === 'routes' ? inheritable(base, own) : base, own));
+      resolved.set(heir, wholeTable(kind, table, base, memory));
     }
   }
   // Bases were resolved early; declaration order is what ranks routes.
   const tables = new Map([...nodes.keys()].map((name) => [name, resolved.get(name)!] as const));
   return { tables, bases };
+}
+
+function wholeTable(
+  kind: NodeKind,
+  table: LocatedTable,
+  base: LocatedTable | undefined,
+  memory: LoadMemory,
+): LocatedTable {
+  if (base === undefined) {
+    return table.entries.has('extends') ? withoutKeys(table, ['extends']) : table;
+  }
+  const known = memory.merged.get(table);
+  if (known?.base === base) return known.table;
+  const own = withoutKeys(table, ['extends']);
+  const whole = merge(kind === 'routes' ? inheritable(base, own) : base, own);
+  memory.merged.set(table, { base, table: whole });
+  return whole;
 }
 
 function readBase(

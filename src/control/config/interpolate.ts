@@ -23,18 +23,27 @@ export interface InterpolateOptions {
   readonly onFile: (path: string) => void;
 }
 
-/** The tree with every string interpolated. Keys are left alone. Reports what is missing. */
+/**
+ * The tree with every string interpolated. Keys are left alone. Reports what is missing. What has
+ * nothing to interpolate is the same object as before.
+ */
 export function interpolate(value: Located, options: InterpolateOptions): Located {
   switch (value.kind) {
     case 'string':
       return value.text.includes('${') ? interpolateString(value, options) : value;
-    case 'array':
-      return { ...value, items: value.items.map((item) => interpolate(item, options)) };
+    case 'array': {
+      const items = value.items.map((item) => interpolate(item, options));
+      return items.every((item, index) => item === value.items[index]) ? value : { ...value, items };
+    }
     case 'table': {
-      const entries = [...value.entries].map(
-        ([key, child]) => [key, interpolate(child, options)] as const,
-      );
-      return { ...value, entries: new Map(entries) };
+      let entries: Map<string, Located> | null = null;
+      for (const [key, child] of value.entries) {
+        const now = interpolate(child, options);
+        if (now === child) continue;
+        entries ??= new Map(value.entries);
+        entries.set(key, now);
+      }
+      return entries === null ? value : { ...value, entries };
     }
     default:
       return value;

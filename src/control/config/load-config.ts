@@ -12,6 +12,7 @@ import { readConfigFiles } from './config-files.ts';
 import type { ConfigFile } from './config-files.ts';
 import type { ConfigSource } from './config-source.ts';
 import type { Issue, IssueDraft } from './issue.ts';
+import { LoadMemory } from './load-memory.ts';
 import type { Located } from './located.ts';
 import { NO_MIDDLEWARE_KINDS } from './middleware-section.ts';
 import type { MiddlewareKinds } from './middleware-section.ts';
@@ -21,6 +22,11 @@ import { acceptAnyRegex, loadRegexCheck } from './regex-check.ts';
 export interface LoadOptions {
   /** Kinds of middleware that exist, each with the schema of its settings. Default: none. */
   readonly middlewareKinds?: MiddlewareKinds;
+  /**
+   * What loads before remember: a load that shares it costs what changed, and nodes that did not
+   * change are the same objects. Of one `middlewareKinds`. Default: nothing is remembered.
+   */
+  readonly memory?: LoadMemory;
 }
 
 export interface FileStatus {
@@ -52,12 +58,13 @@ export async function loadConfig(
   source: ConfigSource,
   options: LoadOptions = {},
 ): Promise<LoadedConfig> {
-  const { files, inputs, drafts } = readConfigFiles(path, source);
-  const needsRegex = files.some((file) => hasText(file.tree, /regexp/i));
+  const memory = options.memory ?? new LoadMemory();
+  const { files, inputs, drafts } = readConfigFiles(path, source, memory);
+  const needsRegex = files.some(mayHaveRegex);
   const checkRegex = needsRegex ? await loadRegexCheck() : acceptAnyRegex;
   const middlewareKinds = options.middlewareKinds ?? NO_MIDDLEWARE_KINDS;
   const settled = settle(files, drafts, (active, dropped) => {
-    return assemble(active, { middlewareKinds, checkRegex, dropped });
+    return assemble(active, { middlewareKinds, checkRegex, dropped, memory });
   });
   const badFiles = filesWithErrors(settled.drafts);
   const placed = files.map((file) => ({ ...file, text: file.text ?? '' }));
@@ -105,6 +112,11 @@ function filesWithErrors(drafts: readonly IssueDraft[]): ReadonlySet<string> {
 
 function draftId(draft: IssueDraft): string {
   return JSON.stringify([draft.code, draft.spot, draft.message]);
+}
+
+function mayHaveRegex({ text, tree }: ConfigFile): boolean {
+  if (text === null || /regexp/i.test(text)) return text !== null;
+  return text.includes('${') && hasText(tree, /regexp/i);
 }
 
 function hasText(value: Located, pattern: RegExp): boolean {

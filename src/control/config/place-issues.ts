@@ -4,6 +4,7 @@
 
 import type { Issue, IssueDraft, RelatedPlace, Spot, TextRange } from './issue.ts';
 import { formatKeyPath } from './issue.ts';
+import { FilePositions } from './file-positions.ts';
 import type { TomlPositions } from './toml-positions.ts';
 
 /** What is needed of a file to place its issues. */
@@ -55,7 +56,7 @@ export async function placeIssues(
 class Placer {
   readonly #files: ReadonlyMap<string, PlacedFile>;
   readonly #open: (text: string) => TomlPositions;
-  readonly #positions = new Map<string, TomlPositions>();
+  readonly #positions = new Map<string, FilePositions>();
   readonly #lineStarts = new Map<string, number[]>();
 
   constructor(files: readonly PlacedFile[], open: (text: string) => TomlPositions) {
@@ -91,7 +92,7 @@ class Placer {
     if (file === undefined) return { line: 1, column: 1, endColumn: 2 };
     let positions = this.#positions.get(name);
     if (positions === undefined) {
-      positions = this.#open(file.parsedText);
+      positions = new FilePositions(file.parsedText, this.#open);
       this.#positions.set(name, positions);
     }
     const range = positions.find(path, draft.part, draft.within);

@@ -8,6 +8,7 @@ import { describe } from './located.ts';
 import type { Located, LocatedTable } from './located.ts';
 import { NODE_WORDS } from './nodes.ts';
 import type { NodeDeclaration } from './nodes.ts';
+import { NODE_KINDS } from './root-section.ts';
 import type { NodeKind } from './root-section.ts';
 
 /** The graph as references see it. */
@@ -31,19 +32,24 @@ const EDGES: readonly (readonly [from: NodeKind, key: string, to: NodeKind])[] =
 /** Kinds whose nodes do nothing unless something names them. */
 const PASSIVE_KINDS: readonly NodeKind[] = ['services', 'middlewares', 'transports'];
 
+type UsedNames = ReadonlyMap<NodeKind, Set<string>>;
+
 /** Reports dangling references, and warns of nodes nothing refers to. */
 export function lintReferences(graph: Graph, report: Report): void {
-  const used = new Set<string>(['transports default']);
+  const used: UsedNames = new Map(NODE_KINDS.map((kind) => [kind, new Set<string>()] as const));
+  used.get('transports')!.add('default');
   for (const [from, key, to] of EDGES) {
+    const context = { used, report };
     for (const table of graph.tables[from].values()) {
       const value = table.entries.get(key);
-      const items = value?.kind === 'array' ? value.items : value === undefined ? [] : [value];
-      for (const item of items) lintReference(graph, item, to, { used, report });
+      if (value === undefined) continue;
+      if (value.kind !== 'array') lintReference(graph, value, to, context);
+      else for (const item of value.items) lintReference(graph, item, to, context);
     }
   }
   for (const kind of PASSIVE_KINDS) {
     for (const [name, table] of graph.tables[kind]) {
-      if (used.has(`${kind} ${name}`) || graph.bases[kind].has(name)) continue;
+      if (used.get(kind)!.has(name) || graph.bases[kind].has(name)) continue;
       report({
         severity: 'warning',
         code: 'PN1205',
@@ -59,11 +65,11 @@ function lintReference(
   graph: Graph,
   item: Located,
   to: NodeKind,
-  context: { used: Set<string>; report: Report },
+  context: { used: UsedNames; report: Report },
 ): void {
   if (item.kind !== 'string' || item.isBroken || item.text === '') return;
   const name = item.text;
-  context.used.add(`${to} ${name}`);
+  context.used.get(to)!.add(name);
   const isBuiltIn = to === 'transports' && name === 'default';
   if (isBuiltIn || graph.tables[to].has(name)) return;
   const dropped = graph.dropped?.[to].get(name);

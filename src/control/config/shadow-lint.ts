@@ -18,43 +18,79 @@ export interface PlacedRoute {
   readonly spot: Spot;
 }
 
-interface JudgedRoute extends PlacedRoute {
+/** What a rule means for the lint. */
+interface JudgedRule {
+  /** Cases that can hold; none: the route can match no request. */
   readonly cases: readonly Case[];
+  /** Where the route is filed. */
+  readonly keys: readonly string[];
+  /** Where routes are filed that could answer for it. */
+  readonly wideKeys: readonly string[];
 }
+
+interface JudgedRoute extends PlacedRoute, JudgedRule {}
+
+/** What is known of routes from lints before; null: too complicated to judge. */
+export type ShadowMemory = WeakMap<RouteConfig, JudgedRule | null>;
 
 const CANDIDATES_MAX = 64;
 
-/** Warns of every route that can never be chosen, as far as that is certain. */
-export function lintShadows(routes: readonly PlacedRoute[], report: Report): void {
+/**
+ * Warns of every route that can never be chosen, as far as that is certain.
+ * @param routes in order of declaration
+ */
+export function lintShadows(
+  routes: readonly PlacedRoute[],
+  report: Report,
+  memory: ShadowMemory = new WeakMap(),
+): void {
   const sorted = routes.toSorted((a, b) => compareRoutes(a.route, b.route));
   const buckets = new Map<string, JudgedRoute[]>();
   for (const { route, spot } of sorted) {
-    const cases = casesOf(route.rule);
-    if (cases === null) continue;
-    const possible = cases.filter((one) => !isContradiction(one));
-    const judged = { route, spot, cases: possible };
-    if (possible.length === 0) {
+    const rule = judge(route, memory);
+    if (rule === null) continue;
+    const { cases, keys, wideKeys } = rule;
+    const judged = { route, spot, cases, keys, wideKeys };
+    if (cases.length === 0) {
       report(draft('PN1403', judged, `route \`${route.name}\` can match no request`));
       continue;
     }
     const winner = findWinner(judged, buckets);
-    if (winner === undefined) addToBuckets(judged, buckets);
+    if (winner === null) addToBuckets(judged, buckets);
     else reportShadow(judged, winner, report);
   }
+}
+
+function judge(route: RouteConfig, memory: ShadowMemory): JudgedRule | null {
+  let judged = memory.get(route);
+  if (judged === undefined) {
+    const cases = casesOf(route.rule)?.filter((one) => !isContradiction(one));
+    judged =
+      cases === undefined
+        ? null
+        : {
+            cases,
+            keys: [...new Set(cases.map((one) => `${hostKey(one)} ${pathKey(one)}`))],
+            wideKeys: cases.length === 0 ? [] : wideKeysOf(cases[0]!),
+          };
+    memory.set(route, judged);
+  }
+  return judged;
 }
 
 function findWinner(
   later: JudgedRoute,
   buckets: ReadonlyMap<string, readonly JudgedRoute[]>,
-): JudgedRoute | undefined {
-  const [first] = later.cases;
-  if (first === undefined) return undefined;
-  for (const key of wideKeys(first)) {
-    const candidates = buckets.get(key)?.slice(0, CANDIDATES_MAX) ?? [];
-    const winner = candidates.find((earlier) => answersFor(earlier, later));
-    if (winner !== undefined) return winner;
+): JudgedRoute | null {
+  for (const key of later.wideKeys) {
+    const candidates = buckets.get(key);
+    if (candidates === undefined) continue;
+    const count = Math.min(candidates.length, CANDIDATES_MAX);
+    for (let index = 0; index < count; index++) {
+      if (answersFor(candidates[index]!, later)) return candidates[index]!;
+    }
   }
-  return undefined;
+  return null;
 }
 
 /**
@@ -78,8 +114,7 @@ function haveSameRule(a: JudgedRoute, b: JudgedRoute): boolean {
 }
 
 function addToBuckets(route: JudgedRoute, buckets: Map<string, JudgedRoute[]>): void {
-  const keys = new Set(route.cases.map((one) => `${hostKey(one)} ${pathKey(one)}`));
-  for (const key of keys) {
+  for (const key of route.keys) {
     const bucket = buckets.get(key);
     if (bucket === undefined) buckets.set(key, [route]);
     else bucket.push(route);
@@ -106,7 +141,7 @@ function pathKey(conditions: Case): string {
 }
 
 /** Keys under which a case that is wider than this one could be filed. */
-function wideKeys(conditions: Case): string[] {
+function wideKeysOf(conditions: Case): string[] {
   const hosts = new Set(['*']);
   const paths = new Set(['/']);
   for (const { matcher, isNegated } of conditions) {

@@ -132,21 +132,19 @@ export function countCheck(
   return true;
 }
 
-/** Begins an ejection. @returns its length in milliseconds */
+/** Begins an ejection; `ejectionEndMs` says how long it lasts. */
 export function eject(
   record: EndpointRecord,
   spec: OutlierSpec,
   cause: OutlierCause,
   nowMs: number,
-): number {
+): void {
   forgive(record, spec, nowMs);
   record.ejectionsInRow++;
   record.ejections++;
   record.isEjected = true;
   record.outlierCause = cause;
-  const lengthMs = ejectionMs(spec, record.ejectionsInRow);
-  record.ejectionEndMs = nowMs + lengthMs;
-  return lengthMs;
+  record.ejectionEndMs = nowMs + ejectionMs(spec, record.ejectionsInRow);
 }
 
 /** Ends an ejection, in time or before. */

@@ -348,3 +348,32 @@ test('health board: says when and why a state changed', () => {
   advance(1_000);
   assert.equal(log.at(-1), 'b up: ');
 });
+
+test('health board: a configuration that is taken back leaves no trace', () => {
+  const { board, check, outlier, told, advance, timers, state } = open(service());
+  for (let i = 0; i < 3; i++) check('a', false);
+  outlier('b');
+  board.drain('c');
+  advance(400);
+  told();
+  const takeBack = board.configure([service({ endpoints: ['a', 'd'], check: null })]);
+  assert.equal(timers.size, 0);
+  told();
+  takeBack();
+  assert.deepEqual(told(), ['a down', 'b down', 'c draining']);
+  advance(599);
+  assert.equal(state('b'), 'down');
+  advance(1);
+  assert.equal(state('b'), 'up', 'its ejection went on meanwhile');
+  check('a', true);
+  check('a', true);
+  assert.equal(state('a'), 'up', 'its checks count again');
+});
+
+test('health board: a drain while a configuration is tried outlives its failure', () => {
+  const { board, state } = open(service());
+  const takeBack = board.configure([service({ endpoints: ['a', 'd'] })]);
+  board.drain('a');
+  takeBack();
+  assert.equal(state('a'), 'draining');
+});

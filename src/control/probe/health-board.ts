@@ -61,22 +61,22 @@ export class HealthBoard {
 
   /**
    * Takes the services of a new configuration. Call it before the snapshot is published, so that
-   * workers know of endpoints that wait for their first check before they see them; and again
-   * with the former services when publishing failed.
+   * workers know of endpoints that wait for their first check before they see them.
+   * @returns takes it all back, for a publication that failed: endpoints that were gone are there
+   *     again as they were. Only before the next call of `configure`
    */
-  configure(services: readonly ServiceConfig[]): void {
+  configure(services: readonly ServiceConfig[]): () => void {
     const before = this.#services;
+    this.#cancelTimers();
     const told: EndpointHealth[] = [];
     this.#services = new Map();
     for (const config of services) {
-      const old = before.get(config.name);
-      before.delete(config.name);
-      this.#services.set(config.name, this.#configureService(config, old, told));
+      const owner = this.#configureService(config, before.get(config.name), told);
+      this.#services.set(config.name, owner);
     }
-    for (const { endpoints } of before.values()) {
-      for (const record of endpoints.values()) record.cancelEjection();
-    }
+    this.#armTimers();
     if (told.length > 0) this.#options.publish(told);
+    return () => this.#takeBack(before);
   }
 
   /** A check ended. Endpoints that are not configured (any more) are ignored. */
@@ -98,10 +98,9 @@ export class HealthBoard {
     if (owner === undefined || record === undefined) return;
     const isServing = record.told === 'up' || record.told === 'draining';
     if (!isServing || !mayEject(owner, record)) return;
-    const { nowMs, setTimer } = this.#options;
-    const lengthMs = eject(record, owner.config.outlier, report.cause, nowMs());
+    eject(record, owner.config.outlier, report.cause, this.#options.nowMs());
     this.ejectionCount++;
-    record.cancelEjection = setTimer(lengthMs, () => this.#endEjection(record));
+    this.#arm(record);
     this.#tell(owner, [record]);
   }
 
@@ -157,44 +156,66 @@ export class HealthBoard {
 
   /** Ends all timers, for a process that ends. */
   close(): void {
-    for (const record of this.#records()) record.cancelEjection();
+    this.#cancelTimers();
   }
 
   *#records(): Generator<EndpointRecord> {
     for (const { endpoints } of this.#services.values()) yield* endpoints.values();
   }
 
+  /** Records are copied, so that those of the former configuration can be taken back. */
   #configureService(
     config: ServiceConfig,
     old: ServiceRecord | undefined,
     told: EndpointHealth[],
   ): ServiceRecord {
     const owner: ServiceRecord = { config, endpoints: new Map() };
-    const fresh: EndpointRecord[] = [];
+    const { nowMs, wallMs } = this.#options;
     for (const { key } of config.endpoints) {
-      const kept = old?.endpoints.get(key);
-      old?.endpoints.delete(key);
+      const known = old?.endpoints.get(key);
       const record =
-        kept ?? newRecord(config.name, key, config.healthCheck, this.#options.wallMs());
-      if (kept === undefined) fresh.push(record);
-      else adoptCheck(record, config, old!.config);
+        known === undefined
+          ? newRecord(config.name, key, config.healthCheck, wallMs())
+          : { ...known };
+      if (known !== undefined) adoptCheck(record, config, old!.config);
+      else told.push(healthOf(record, 0));
       owner.endpoints.set(key, record);
     }
-    for (const gone of old?.endpoints.values() ?? []) gone.cancelEjection();
-    this.#lowerEjections(owner);
+    for (const record of surplusEjections(owner)) endEjection(record, nowMs());
     told.push(...this.#changes(owner, owner.endpoints.values()));
-    for (const record of fresh) told.push(healthOf(record, 0));
     return owner;
   }
 
-  /** Keeps H1 when endpoints or the ceiling go: those that would return soonest return now. */
-  #lowerEjections(owner: ServiceRecord): void {
-    const ejected = [...owner.endpoints.values()].filter((record) => record.isEjected);
-    ejected.sort((a, b) => a.ejectionEndMs - b.ejectionEndMs);
-    const surplus = ejected.length - ejectionsMax(owner);
-    for (const record of ejected.slice(0, Math.max(0, surplus))) {
-      endEjection(record, this.#options.nowMs());
+  #takeBack(before: Map<string, ServiceRecord>): void {
+    const tried = this.#services;
+    this.#cancelTimers();
+    this.#services = before;
+    for (const record of this.#records()) {
+      const { isDraining } = tried.get(record.service)?.endpoints.get(record.endpoint) ?? record;
+      record.isDraining = isDraining; // An operator's word in the meantime stands.
     }
+    this.#armTimers();
+    // Workers may have seen either configuration: they are told everything.
+    const told: EndpointHealth[] = [];
+    for (const owner of before.values()) {
+      this.#changes(owner, owner.endpoints.values());
+      for (const record of owner.endpoints.values()) told.push(healthOf(record, 0));
+    }
+    if (told.length > 0) this.#options.publish(told);
+  }
+
+  #cancelTimers(): void {
+    for (const record of this.#records()) record.cancelEjection();
+  }
+
+  #armTimers(): void {
+    for (const record of this.#records()) if (record.isEjected) this.#arm(record);
+  }
+
+  #arm(record: EndpointRecord): void {
+    const { nowMs, setTimer } = this.#options;
+    const restMs = Math.max(0, record.ejectionEndMs - nowMs());
+    record.cancelEjection = setTimer(restMs, () => this.#endEjection(record));
   }
 
   #setDraining(endpoint: string, service: string | null, isDraining: boolean): number {
@@ -210,10 +231,8 @@ export class HealthBoard {
   }
 
   #endEjection(record: EndpointRecord): void {
-    const owner = this.#services.get(record.service);
-    if (owner?.endpoints.get(record.endpoint) !== record || !record.isEjected) return;
     endEjection(record, this.#options.nowMs());
-    this.#tell(owner, [record]);
+    this.#tell(this.#services.get(record.service)!, [record]);
   }
 
   #tell(owner: ServiceRecord, records: Iterable<EndpointRecord>): void {
@@ -237,6 +256,13 @@ export class HealthBoard {
     }
     return changes;
   }
+}
+
+/** Past the ceiling since endpoints went or it was lowered: those that would return soonest. */
+function surplusEjections(owner: ServiceRecord): EndpointRecord[] {
+  const ejected = [...owner.endpoints.values()].filter((record) => record.isEjected);
+  const surplus = Math.max(0, ejected.length - ejectionsMax(owner));
+  return ejected.toSorted((a, b) => a.ejectionEndMs - b.ejectionEndMs).slice(0, surplus);
 }
 
 /** How many of a service's endpoints may be ejected at a time (H1). */

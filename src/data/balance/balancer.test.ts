@@ -142,7 +142,7 @@ test('slow start: the share grows with its steps, for every balancer', () => {
     const candidates = new Candidates([a, b], 0);
     let before = 0;
     for (const step of [1, 5, RAMP_STEPS]) {
-      a.rampStep = step;
+      a.ramp(step);
       candidates.refresh();
       const counts = shares(balancer(mode, candidates, evenDraws(2_200)), 1_100);
       const count = counts['a'] ?? 0;

@@ -59,10 +59,10 @@ class RoundRobin implements Balancer {
     const { schedule } = this.candidates;
     const count = schedule.length;
     if (count === 0) return null;
-    const { position } = this;
-    const first = position.value < count ? position.value : position.value % count;
-    const index = firstUntried(schedule, first, tried);
-    position.value = index + 1;
+    let index = this.position.value;
+    if (index >= count) index %= count;
+    if (tried.length > 0) index = firstUntried(schedule, index, tried);
+    this.position.value = index + 1;
     return schedule[index]!;
   }
 }

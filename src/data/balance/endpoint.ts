@@ -21,6 +21,7 @@ export interface EndpointParts {
 }
 
 export class Endpoint {
+  /** Set by `configure`. */
   spec: EndpointSpec;
   readonly pool: EndpointPool;
   /** Told of every answer and fault of the endpoint. */
@@ -31,8 +32,10 @@ export class Endpoint {
   isUp = true;
   /** Takes no new clients, not even in a panic. Clients bound to it still reach it while up. */
   isDraining = false;
-  /** Part of its share it gets, of `RAMP_STEPS`; less only during a slow start. */
+  /** Part of its share it gets, of `RAMP_STEPS`; less only during a slow start. Set by `ramp`. */
   rampStep = RAMP_STEPS;
+  /** Weight times that part: what balancers go by. */
+  rampedWeight: number;
   /** Opaque value of a sticky cookie that names this endpoint. */
   readonly stickyKey: string;
   /** First cell of this endpoint's metric block. */
@@ -42,6 +45,7 @@ export class Endpoint {
 
   constructor(parts: EndpointParts) {
     this.spec = parts.spec;
+    this.rampedWeight = parts.spec.weight * RAMP_STEPS;
     this.pool = parts.pool;
     this.outlier = parts.outlier;
     this.stickyKey = parts.stickyKey;
@@ -49,9 +53,16 @@ export class Endpoint {
     this.hostLine = parts.hostLine;
   }
 
-  /** Weight times the part of its share: what balancers go by. */
-  get rampedWeight(): number {
-    return this.spec.weight * this.rampStep;
+  /** Settings of a new generation. */
+  configure(spec: EndpointSpec): void {
+    this.spec = spec;
+    this.rampedWeight = spec.weight * this.rampStep;
+  }
+
+  /** @param step of `RAMP_STEPS` */
+  ramp(step: number): void {
+    this.rampStep = step;
+    this.rampedWeight = this.spec.weight * step;
   }
 
   /** Takes control's word. What it means for choices: Candidates.refresh. */

@@ -56,6 +56,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream, Reque
   private isHalfClosed = false;
   /** What the kernel had taken when the wait for a slow reader began. */
   private takenSize = 0;
+  private takenAtMs = 0;
 
   constructor(owner: ConnectionOwner, plane: Plane, connection: Connection) {
     this.owner = owner;
@@ -85,6 +86,14 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream, Reque
     this.connection.abort();
     this.onGone();
     return true;
+  }
+
+  /** Gives the client up when it has taken nothing of what is queued for `stalledMs`. */
+  closeIfStalled(stalledMs: number): void {
+    if (this.clock.wait !== Wait.write) return;
+    if (this.plane.backend.nowMs() - this.takenAtMs < stalledMs) return;
+    if (this.connection.takenSize > this.takenSize) this.awaitWrite();
+    else this.giveUp(Fault.clientWriteTimeout);
   }
 
   /** Calls `visit` with the exchange in progress, if there is one. It may end it. */
@@ -368,6 +377,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream, Reque
 
   private awaitWrite(): void {
     this.takenSize = this.connection.takenSize;
+    this.takenAtMs = this.plane.backend.nowMs();
     this.clock.start(Wait.write);
   }
 

@@ -95,8 +95,10 @@ export class Attempts {
   onHead(attempt: Attempt, head: ResponseHead, available: number): void {
     const { statuses } = this.exchange.route!.service.retry;
     if (statuses !== null && statuses[head.status] === 1 && this.tryInstead(attempt)) return;
-    if (this.rival !== null) this.settle(attempt);
+    const { state } = this.exchange.route!.service;
+    const isSettled = this.rival !== null && this.settle(attempt);
     this.exchange.onResponseHead(head, available);
+    if (isSettled) state.wake(); // The endpoint of the other has room again.
   }
 
   onFault(attempt: Attempt, fault: Fault): void {
@@ -130,7 +132,7 @@ export class Attempts {
     return fault;
   }
 
-  /** Where another attempt goes, its cost taken from the budget; null when there is none (N1, N2). */
+  /** Where another attempt goes, taken from the budget; null when there is none (N1, N2). */
   private next(again: Again): Endpoint | null {
     const { exchange, sender } = this;
     const { retry, state } = exchange.route!.service;
@@ -199,15 +201,19 @@ export class Attempts {
   private otherGoesOn(attempt: Attempt): boolean {
     if (this.rival === null) return false;
     if (attempt === this.current) this.swap();
-    this.endpoint = this.current.endpoint ?? this.endpoint;
-    return this.current.isActive;
+    if (!this.current.isActive) return false;
+    this.endpoint = this.current.endpoint;
+    this.exchange.route!.service.state.wake();
+    return true;
   }
 
-  /** `winner` answers; the other one, if it still tries, is ended (N3). */
-  private settle(winner: Attempt): void {
+  /** `winner` answers. @returns true when another one was under way, which is ended (N3) */
+  private settle(winner: Attempt): boolean {
     if (winner !== this.current) this.swap();
+    const isOther = this.rival!.isActive;
     this.rival!.abort();
     this.endpoint = winner.endpoint;
+    return isOther;
   }
 
   private swap(): void {

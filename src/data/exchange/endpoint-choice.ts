@@ -17,13 +17,13 @@ import { Again } from './repeat-rule.ts';
  */
 export function chooseEndpoint(exchange: Exchange): Endpoint | null {
   const service = exchange.route!.service;
-  const { sticky, balancer } = service;
-  if (sticky === null) return withRoom(service, balancer.pick(NONE_TRIED), NONE_TRIED);
+  const { sticky } = service;
+  if (sticky === null) return firstChoice(service);
   const fields = exchange.requestHead.fields;
   const at = fields.find(Field.cookie);
   const bound = at < 0 ? null : sticky.find(fields.valueText(at));
   if (bound !== null && !isFull(service, bound)) return bound;
-  const chosen = withRoom(service, balancer.pick(NONE_TRIED), NONE_TRIED);
+  const chosen = firstChoice(service);
   if (chosen !== null && bound === null) bind(exchange, chosen);
   return chosen;
 }
@@ -36,7 +36,7 @@ export function confirmEndpoint(exchange: Exchange, chosen: Endpoint): Endpoint 
   const service = exchange.route!.service;
   const isCandidate = chosen.isUp && !isFull(service, chosen);
   if (isCandidate) return chosen;
-  return withRoom(service, service.balancer.pick(NONE_TRIED), NONE_TRIED);
+  return firstChoice(service);
 }
 
 /**
@@ -53,6 +53,12 @@ export function chooseOther(
   if (chosen === null || (again !== Again.anywhere && tried.includes(chosen))) return null;
   if (service.sticky !== null) bind(exchange, chosen);
   return chosen;
+}
+
+/** One with room if there is one: there is, once the exchange has its place at the service. */
+function firstChoice(service: LinkedService): Endpoint | null {
+  const chosen = service.balancer.pick(NONE_TRIED);
+  return withRoom(service, chosen, NONE_TRIED) ?? chosen;
 }
 
 function bind(exchange: Exchange, endpoint: Endpoint): void {

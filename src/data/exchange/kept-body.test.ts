@@ -96,7 +96,7 @@ test('kept body: without memory it is dropped, and nothing leaks', () => {
   const { sim, kept, add } = setUp(1_048_576, -1, 1_048_576);
   const others: Chunk[] = [];
   add('x'.repeat(100));
-  for (let chunk = sim.chunks.acquire(60_000); chunk !== null; ) {
+  for (let chunk = sim.chunks.acquire(60_000); chunk !== null;) {
     others.push(chunk);
     chunk = sim.chunks.acquire(60_000);
   }

@@ -100,7 +100,8 @@ export class KeptBody {
     const last = this.chunks.length - 1;
     const room = last < 0 ? 0 : this.lastRoomEnd - this.ends[last]!;
     if (room >= end - start) {
-      this.ends[last] = copyBytes(this.chunks[last]!.bytes, this.ends[last]!, chunk.bytes, start, end);
+      const { bytes } = this.chunks[last]!;
+      this.ends[last] = copyBytes(bytes, this.ends[last]!, chunk.bytes, start, end);
       return true;
     }
     const own = this.backend.chunks.acquire(this.gatherSize(end - start));

@@ -23,6 +23,8 @@ export class Plane {
   accessLog: AccessLog | null = null;
   /** How short of memory this worker is; set by its tick a few times a second. */
   overloadLevel: OverloadLevel = OverloadLevel.calm;
+  /** Called once for some new connections: between two samples many may come. */
+  onBurst: () => void = () => {};
   /** Lookups since the last timed one. */
   lookupCount = 0;
   /** Reports a bug of ours caught by the last resort. */
@@ -51,6 +53,11 @@ export class Plane {
     const known = this.free.pop();
     if (known !== undefined && known.hasSizeOf(limits)) return known;
     return new Exchange(this, limits);
+  }
+
+  /** Memory is short: keeps no exchange for reuse that is not in use. */
+  dropFree(): void {
+    this.free.length = 0;
   }
 
   /** Takes an exchange back. It must have been reset. */

@@ -201,3 +201,18 @@ test('slab: keeps its counts right and never shares a chunk, for any order of op
     { numRuns: 300 },
   );
 });
+
+test('slab: gives all unused memory back at once when told to', () => {
+  const freed: Uint8Array[] = [];
+  const source = new Slab({ allocate, free: (memory) => freed.push(memory), memoryMax: 8_388_608 });
+  const small = source.acquire(10)!;
+  const large = source.acquire(CHUNK_SIZE_MAX)!;
+  source.trimAll();
+  assert.equal(freed.length, 0);
+  source.release(large);
+  source.trimAll();
+  assert.equal(freed.length, 1);
+  assert.equal(source.memorySize, 1_048_576);
+  assert.equal(source.acquire(CHUNK_SIZE_MAX)!.bytes.byteLength, 65_536);
+  source.release(small);
+});

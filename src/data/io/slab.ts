@@ -39,6 +39,8 @@ const POISON = 0xdb;
 export interface SlabOptions {
   /** Makes a region: uninitialised memory, not from a pool (`Buffer.allocUnsafeSlow`). */
   readonly allocate: (size: number) => Uint8Array;
+  /** Gives a region's memory back now, instead of when it is collected. */
+  readonly free?: (memory: Uint8Array) => void;
   /** Most bytes reserved in regions, used or free. */
   readonly memoryMax: number;
   /** Part of `memoryMax` that only `acquireReserved` may use; 0 by default. */
@@ -133,10 +135,13 @@ export class Slab implements ChunkSource {
   heldCount = 0;
   /** Releases and retains of chunks that were free: bugs, made harmless. */
   misuseCount = 0;
+  /** Called when memory is about to be taken from the machine; must not use the slab. */
+  onGrow: () => void = ignore;
   /** Acquires refused because of `memoryMax`. */
   refusedCount = 0;
 
   readonly #allocate: (size: number) => Uint8Array;
+  readonly #free: (memory: Uint8Array) => void;
   readonly #regionSize: number;
   readonly #isDebug: boolean;
   readonly #small = new SizeClass(SMALL_SLOT_SIZE);
@@ -147,6 +152,7 @@ export class Slab implements ChunkSource {
 
   constructor(options: SlabOptions) {
     this.#allocate = options.allocate;
+    this.#free = options.free ?? ignore;
     this.memoryMax = options.memoryMax;
     this.usedMax = options.memoryMax - (options.reserveSize ?? 0);
     this.#regionSize = options.regionSize ?? REGION_SIZE;
@@ -256,11 +262,25 @@ export class Slab implements ChunkSource {
         } else if (!region.wasIdle) {
           region.wasIdle = true;
         } else {
-          sizeClass.remove(region);
-          this.memorySize -= this.#regionSize;
+          this.#giveBack(region);
         }
       }
     }
+  }
+
+  /** Gives back every region that is unused now: when memory is short. */
+  trimAll(): void {
+    for (const sizeClass of this.#classes) {
+      for (const region of sizeClass.regions.slice()) {
+        if (region.usedCount === 0) this.#giveBack(region);
+      }
+    }
+  }
+
+  #giveBack(region: Region): void {
+    region.sizeClass.remove(region);
+    this.memorySize -= this.#regionSize;
+    this.#free(region.memory);
   }
 
   /** One line per chunk still held: its size, references and, in debug mode, who acquired it. */
@@ -282,6 +302,7 @@ export class Slab implements ChunkSource {
   #grow(sizeClass: SizeClass, sizeMax: number): boolean {
     let memory: Uint8Array;
     if (this.memorySize + this.#regionSize <= sizeMax) {
+      this.onGrow();
       memory = this.#allocate(this.#regionSize);
       this.memorySize += this.#regionSize;
     } else {
@@ -319,3 +340,5 @@ export class Slab implements ChunkSource {
     if (this.#isDebug) throw new Error(message);
   }
 }
+
+function ignore(): void {}

@@ -8,6 +8,8 @@
 
 import { Fault } from '../../contract/fault.ts';
 
+/** Connections that come between two looks at memory: some hundred KB. */
+const BURST_COUNT = 32;
 /** Most of a worker's connections that one client may have by uneven luck. */
 const OTHERS_SHARE = 7 / 8;
 
@@ -15,6 +17,7 @@ export class ConnectionCounts {
   total = 0;
   /** Connections that `check` refused. */
   refusedCount = 0;
+  private burstCount = 0;
   private readonly byAddress = new Map<string, number>();
 
   /** @returns why one more connection from `address` is refused, or `Fault.none` */
@@ -29,6 +32,12 @@ export class ConnectionCounts {
     if (address === '') return Fault.none; // A unix peer has no address of its own.
     const count = this.byAddress.get(clientOf(address)) ?? 0;
     return count >= perAddressMax ? Fault.addressConnectionLimit : Fault.none;
+  }
+
+  /** Called for each connection that comes. @returns true once in `BURST_COUNT` times */
+  countsBurst(): boolean {
+    this.burstCount = (this.burstCount + 1) % BURST_COUNT;
+    return this.burstCount === 0;
   }
 
   add(address: string): void {

@@ -30,6 +30,8 @@ const ABORT_AHEAD_MS = 2_000;
 /** Part of all connections that may be closed per sample of the overload level while idle. */
 const CLOSE_SHARE = 1 / 32;
 const CLOSE_SHARE_REFUSING = 1 / 8;
+/** A client that has taken nothing for so long is given up when requests have to be refused. */
+const STALLED_MS = 2_000;
 
 export interface DataPlaneOptions {
   readonly backend: IoBackend;
@@ -133,11 +135,18 @@ export class DataPlane {
    * after their answer, and some idle ones each time, so that not all clients come back at once.
    */
   setOverload(level: OverloadLevel): void {
-    this.plane.overloadLevel = level;
-    this.plane.cells[WorkerCell.overloadLevel] = level;
+    this.setLevel(level);
     if (level === OverloadLevel.calm) return;
+    this.plane.dropFree();
+    if (level === OverloadLevel.refusing) this.listeners.closeStalled(STALLED_MS);
     const share = level === OverloadLevel.refusing ? CLOSE_SHARE_REFUSING : CLOSE_SHARE;
     this.listeners.closeUnused(Math.ceil(this.counts.total * share));
+  }
+
+  /** Applies the level to what comes from now on. For any moment, also in the middle of things. */
+  setLevel(level: OverloadLevel): void {
+    this.plane.overloadLevel = level;
+    this.plane.cells[WorkerCell.overloadLevel] = level;
   }
 
   /**

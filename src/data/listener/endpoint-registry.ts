@@ -93,7 +93,7 @@ export class EndpointRegistry {
     const key = endpointId(service.name, spec.key);
     const known = this.endpoints.get(key);
     if (known !== undefined) {
-      known.spec = spec;
+      known.configure(spec);
       known.pool.configure(transport, limits);
       known.outlier.configure(service.outlier);
       this.countState(known);

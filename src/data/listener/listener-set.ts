@@ -102,6 +102,11 @@ export class ListenerSet {
     for (const listener of this.all()) listener.abort();
   }
 
+  /** Gives up clients that have taken nothing of their answer for `stalledMs`. */
+  closeStalled(stalledMs: number): void {
+    for (const listener of this.all()) listener.closeStalled(stalledMs);
+  }
+
   /** Closes at most `max` connections that wait for a further request, the oldest first. */
   closeUnused(max: number): void {
     let left = max;

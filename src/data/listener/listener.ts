@@ -32,12 +32,14 @@ import type {
 } from '../io/backend.ts';
 import { CHUNK_HEADROOM } from '../io/backend.ts';
 import { IdleSweep } from '../overload/idle-sweep.ts';
+import { OverloadLevel } from '../overload/overload-level.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 import { addressShareOf } from './connection-counts.ts';
 
 const REFUSALS: { readonly [fault: number]: Uint8Array } = {
   [Fault.connectionLimit]: refusal('503 Service Unavailable', Fault.connectionLimit),
   [Fault.addressConnectionLimit]: refusal('429 Too Many Requests', Fault.addressConnectionLimit),
+  [Fault.overloaded]: refusal('503 Service Unavailable', Fault.overloaded),
 };
 
 /** Refused connections that have not ended yet, per listener. */
@@ -162,6 +164,12 @@ export class Listener implements ListenEvents, ConnectionOwner {
 
   onAccept(connection: Connection): void {
     const { plane, counts, workerCount } = this.options;
+    if (counts.countsBurst()) plane.onBurst();
+    if (plane.overloadLevel === OverloadLevel.refusing) {
+      plane.cells[WorkerCell.shed]!++;
+      this.refuseFor(connection, Fault.overloaded);
+      return;
+    }
     const { limits } = plane.linked;
     const totalMax = shareOf(limits.connectionsMax, workerCount);
     if (counts.total >= totalMax * CROWDED_SHARE) this.idleSweep.close(1, SWEEP_LOOK_MAX);
@@ -173,9 +181,7 @@ export class Listener implements ListenEvents, ConnectionOwner {
       addressShareOf(limits.connectionsPerAddressMax, workerCount, totalMax),
     );
     if (fault !== Fault.none) {
-      cells[this.metricBase + ListenerCell.refused]!++;
-      cells[WorkerCell.faults + fault]!++;
-      this.refuse(connection, fault);
+      this.refuseFor(connection, fault);
       return;
     }
     counts.add(address);
@@ -235,6 +241,11 @@ export class Listener implements ListenEvents, ConnectionOwner {
     return this.idleSweep.close(max, this.connections.size);
   }
 
+  /** Gives up clients that have taken nothing of their answer for `stalledMs`. */
+  closeStalled(stalledMs: number): void {
+    for (const connection of Array.from(this.connections)) connection.closeIfStalled(stalledMs);
+  }
+
   /** Ends what a drain did not. */
   abort(): void {
     this.listening.close(() => this.onListeningClosed());
@@ -264,6 +275,13 @@ export class Listener implements ListenEvents, ConnectionOwner {
     if (!this.isDrained) return;
     this.drainTimer!.clear();
     this.options.onDrained();
+  }
+
+  private refuseFor(connection: Connection, fault: Fault): void {
+    const { cells } = this.options.plane;
+    cells[this.metricBase + ListenerCell.refused]!++;
+    cells[WorkerCell.faults + fault]!++;
+    this.refuse(connection, fault);
   }
 
   private refuse(connection: Connection, fault: Fault): void {

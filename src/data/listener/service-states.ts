@@ -35,10 +35,14 @@ export class ServiceStates {
     return state;
   }
 
-  /** Forgets services that are gone; their exchanges in progress keep what they hold. */
+  /** Forgets services that are gone; their exchanges in progress go on, without limits. */
   retain(services: readonly ServiceSpec[]): void {
     if (this.states.size === services.length) return; // Each has one, so none is gone.
     const kept = new Set(services.map(({ name }) => name));
-    for (const name of this.states.keys()) if (!kept.has(name)) this.states.delete(name);
+    for (const [name, state] of this.states) {
+      if (kept.has(name)) continue;
+      state.retire();
+      this.states.delete(name);
+    }
   }
 }

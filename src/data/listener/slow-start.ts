@@ -32,14 +32,14 @@ export class SlowStarts {
   begin(endpoint: Endpoint, durationMs: number): void {
     this.end(endpoint);
     if (durationMs <= 0) return;
-    endpoint.rampStep = 1;
+    endpoint.ramp(1);
     this.ramps.set(endpoint, { startMs: this.backend.nowMs(), stepMs: durationMs / RAMP_STEPS });
     this.arm();
   }
 
   /** The endpoint has its full share, or is gone. */
   end(endpoint: Endpoint): void {
-    endpoint.rampStep = RAMP_STEPS;
+    endpoint.ramp(RAMP_STEPS);
     this.ramps.delete(endpoint);
     if (this.ramps.size === 0) this.timer.clear();
   }
@@ -51,7 +51,7 @@ export class SlowStarts {
       const step = Math.min(RAMP_STEPS, Math.max(1, Math.floor((now - startMs) / stepMs)));
       if (step === RAMP_STEPS) this.ramps.delete(endpoint);
       if (step === endpoint.rampStep) continue;
-      endpoint.rampStep = step;
+      endpoint.ramp(step);
       grown.push(endpoint);
     }
     this.arm();

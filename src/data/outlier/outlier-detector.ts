@@ -3,8 +3,9 @@
  * it. Control decides what follows (src/control/probe/health-board.ts).
  *
  * Hot: called once or twice per attempt. Plain number fields, nothing allocated, no timers.
- * O1  the window is two halves, rolled when something is counted; a share is of the current half
- *     and the one before it, so of half a window to a whole one.
+ * O1  the window is two halves; a share is of the current half and the one before it, so of half
+ *     a window to about a whole one. Faults roll it, and every sixteenth answer: reading the clock
+ *     costs more than all the rest.
  * O2  while muted (the endpoint is down or drained) nothing is counted and nothing reported: what
  *     arrives now was sent before control's word.
  * O3  at most one report per `REPORT_INTERVAL_MS`; one that control did not heed (its ceiling was
@@ -19,6 +20,9 @@ export const REPORT_INTERVAL_MS = 1_000;
 
 /** What is slower than the others by less than this is never an outlier, whatever the factor. */
 export const LATENCY_GAP_MIN_MS = 10;
+
+/** An answer reads the clock when these bits of the count of attempts are set. */
+const ROLL_MASK = 15;
 
 /** Statuses at or past it are not HTTP. */
 const STATUS_END = 600;
@@ -42,7 +46,7 @@ export class OutlierDetector {
   private lastReportMs = -REPORT_INTERVAL_MS;
 
   /**
-   * @param nowMs monotonic milliseconds; called once per attempt
+   * @param nowMs monotonic milliseconds
    * @param report called inside `onAnswer`, `onFault` or `compareLatency`; must not call back
    */
   constructor(spec: OutlierSpec, nowMs: () => number, report: (cause: OutlierCause) => void) {
@@ -69,7 +73,7 @@ export class OutlierDetector {
       return;
     }
     if (this.isMuted) return;
-    this.roll();
+    if ((this.attempts & ROLL_MASK) === ROLL_MASK) this.roll();
     this.attempts++;
     this.latencySumMs += latencyMs;
     this.faultsInRow = 0;

@@ -33,6 +33,11 @@ export class OverloadMeter {
   pressure = 0;
   private calmCount = 0;
 
+  /** Takes a sample between two others, which can only raise the level. @returns as `update` */
+  raise(pressure: number): boolean {
+    return levelOf(pressure) > this.level && this.update(pressure);
+  }
+
   /**
    * Takes one sample, several times a second.
    * @param pressure the highest of all shares in use; 0 when no limit is known

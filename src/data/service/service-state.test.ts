@@ -175,7 +175,7 @@ test('service state: an open circuit refuses new requests and those who wait', (
   assert.equal(state.enter(waiter('next')), Fault.none, 'its answer was enough');
 });
 
-test('service state: an adaptive limit is exported and replaced by none when it is switched off', () => {
+test('service state: an adaptive limit is exported, and none once it is switched off', () => {
   const { state, cells } = setUp(specOf({ isAdaptive: true }));
   assert.equal(state.isGuarded, true);
   assert.equal(cells[ServiceCell.concurrencyLimit], 3, 'it measures first');

@@ -87,6 +87,16 @@ export class ServiceState {
     this.wake();
   }
 
+  /** The service is gone: its gauges say nothing any more. Exchanges may still leave. */
+  retire(): void {
+    this.breaker = null;
+    this.adaptive = null;
+    this.fixedMax = 0;
+    this.perEndpointMax = 0;
+    this.countState();
+    this.wake();
+  }
+
   /**
    * Asks for a place.
    * @returns `Fault.none`: there is one; `WAITING`: `onPlace` or `onPlaceFault` follows, never

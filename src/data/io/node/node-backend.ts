@@ -95,6 +95,7 @@ export class NodeBackend implements IoBackend {
     this.#options = options;
     this.chunks = new Slab({
       allocate: (size) => Buffer.allocUnsafeSlow(size),
+      free: (memory) => void (memory.buffer as ArrayBuffer).transfer(0),
       memoryMax: options.memoryMax,
       reserveSize: reserveSize(options.memoryMax),
       isDebug: options.isDebug ?? false,
@@ -195,6 +196,12 @@ export class NodeBackend implements IoBackend {
     this.keptStart = copy.bytes.byteLength - size >= CHUNK_HEADROOM ? CHUNK_HEADROOM : 0;
     (chunk.bytes as Buffer).copy(copy.bytes, this.keptStart, start, end);
     return copy;
+  }
+
+  /** Memory is short (or not any more): keeps none that is not in use. */
+  setMemoryShort(isShort: boolean): void {
+    this.reads.isShared = isShort;
+    if (isShort) this.chunks.trimAll();
   }
 
   /** Timers that are armed now. */

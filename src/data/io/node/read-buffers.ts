@@ -42,6 +42,8 @@ export interface ReadBuffersOptions {
 
 export class ReadBuffers {
   readonly shared: SlabChunk;
+  /** Memory is short: everybody reads into the shared buffer, those who had their own as well. */
+  isShared = false;
   /** Where the read in preparation goes; undefined: where the last one went. */
   next: Uint8Array | undefined = undefined;
 
@@ -72,7 +74,8 @@ export class ReadBuffers {
   afterRead(reader: BulkReader, size: number): void {
     this.next = undefined;
     const held = reader.readChunk;
-    if (size < BULK_SIZE_MIN || reader.isClosed || this.#isTooPaused(reader)) {
+    const isSmall = size < BULK_SIZE_MIN || this.isShared;
+    if (isSmall || reader.isClosed || this.#isTooPaused(reader)) {
       if (held === null) return;
       this.drop(reader);
       this.next = this.shared.interior;
