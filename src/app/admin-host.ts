@@ -17,7 +17,11 @@ import { metricBlocks } from '../control/admin/metric-source.ts';
 import type { MetricBlocks, WorkerCells } from '../control/admin/metric-source.ts';
 import type { HealthRow } from '../control/probe/health-board.ts';
 import type { Reloader } from '../control/apply/reloader.ts';
+import { MemoryGauge } from '../data/io/node/memory-gauge.ts';
 import { version } from './version.ts';
+
+/** Reads without opening anything: a scrape works when descriptors have run out. */
+const MEMORY = new MemoryGauge();
 
 /** Figures of the control plane that nobody else keeps; totals unless they say otherwise. */
 export interface ControlFigures {
@@ -131,7 +135,7 @@ function controlCells(view: ControlView): number[] {
   const cpu = process.cpuUsage();
   cells[ControlCell.startTimeMs] = view.startTimeMs;
   cells[ControlCell.cpuUs] = cpu.user + cpu.system;
-  cells[ControlCell.residentBytes] = process.memoryUsage.rss();
+  cells[ControlCell.residentBytes] = MEMORY.residentSize();
   cells[ControlCell.openFiles] = openFiles();
   cells[ControlCell.workers] = figures.workers;
   cells[ControlCell.workerRestarts] = figures.workerRestarts;

@@ -168,6 +168,11 @@ export class ControlPlane {
     await this.reloader.reload('signal');
   }
 
+  /** Tells the supervisor what a successor should start with, as of now. */
+  handOver(): void {
+    this.sendHeritage();
+  }
+
   reopenLogs(): void {
     this.accessLog.reopen();
     this.options.logger.info('access log reopened');
@@ -213,6 +218,7 @@ export class ControlPlane {
       wallMs: () => Date.now(),
       setTimer: schedule,
       publish: (endpoints) => this.pool.sendHealth(endpoints),
+      tryConnect: (service, endpoint, done) => this.prober.tryConnect(service, endpoint, done),
       onChange: ({ service, endpoint, state, reason }) => {
         logger.warn('endpoint', { service, endpoint, state, reason });
       },

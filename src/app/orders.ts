@@ -47,6 +47,8 @@ export type ToProxy =
   | { readonly type: 'socket'; readonly id: number; readonly port: number }
   | { readonly type: 'socket-failed'; readonly id: number; readonly message: string }
   | { readonly type: 'reload' }
+  /** Say `heritage` now: an upgrade is about to begin. */
+  | { readonly type: 'hand-over' }
   /** How the upgrade this process asked for ended; null: well, `drain` follows. */
   | { readonly type: 'upgraded'; readonly problem: string | null }
   /** Answer to `close-listeners`. */

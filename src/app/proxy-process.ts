@@ -45,6 +45,8 @@ class ProxyProcess {
         return void this.start(message);
       case 'reload':
         return void this.reload();
+      case 'hand-over':
+        return this.control?.handOver();
       case 'upgraded':
         return this.control?.upgraded(message.problem);
       case 'drain':

@@ -60,7 +60,7 @@ test('service manager: the watchdog hears at half of its time', () => {
   assert.deepEqual(new Set(sent), new Set(['WATCHDOG=1']));
 });
 
-test("service manager: a watchdog of another process, or none, is not ours to feed", () => {
+test('service manager: a watchdog of another process, or none, is not ours to feed', () => {
   for (const env of [
     ON,
     { ...ON, WATCHDOG_USEC: '30000000', WATCHDOG_PID: '41' },

@@ -54,11 +54,7 @@ function passedSocket(fd: number, world: ActivationWorld): PassedSocket | null {
   }
 }
 
-function addressOf(
-  fd: number,
-  handle: SocketHandle,
-  world: ActivationWorld,
-): SocketAddress | null {
+function addressOf(fd: number, handle: SocketHandle, world: ActivationWorld): SocketAddress | null {
   if (handle.getsockname !== undefined) {
     const out: { address?: string; port?: number } = {};
     if (handle.getsockname(out) !== 0) return null;

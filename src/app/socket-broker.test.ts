@@ -97,16 +97,17 @@ test('broker: closes addresses that are gone, keeps the others', async (t) => {
 
 test('broker: closes nothing while an answer is on its way', async (t) => {
   const broker = brokerOf(t);
-  let arrived = (): void => {};
-  let isOpen = (): boolean => false;
+  const { promise: arrival, resolve: arrive } = Promise.withResolvers<void>();
+  const { promise: sent, resolve: send } = Promise.withResolvers<() => boolean>();
   const slow = broker.want(ANY_PORT, 0, (grant) => {
-    isOpen = watch(grant);
-    return new Promise((resolve) => (arrived = resolve));
+    send(watch(grant));
+    return arrival;
   });
   const retained = broker.retain([]);
+  const isOpen = await sent;
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(isOpen(), true);
-  arrived();
+  arrive();
   await slow;
   await retained;
   assert.equal(isOpen(), false);

@@ -44,7 +44,7 @@ async function portsOf(main: string): Promise<number[]> {
   return start.config.services.map(({ endpoints }) => endpoints[0]!.port);
 }
 
-test('start: a broken main file is replaced as a whole, includes of the saved one and all', async (context) => {
+test('start: a broken main file is replaced with all it included', async (context) => {
   const { main, part, head } = await saved(context);
   writeFileSync(main, `${head}broken`);
   writeFileSync(part, service('a', 3)); // Belongs to the broken one: not mixed in.

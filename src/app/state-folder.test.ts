@@ -5,16 +5,18 @@ import { autosaveFolder } from './state-folder.ts';
 
 const CONFIG = '/etc/proxy-now/main.toml';
 
+function autoFolder(env: Record<string, string>, home = '/home/a'): string | null {
+  return autosaveFolder('auto', CONFIG, env, home);
+}
+
 test('state folder: of the service, of the user, or in the home', () => {
-  const of = (env: Record<string, string>, home = '/home/a'): string | null =>
-    autosaveFolder('auto', CONFIG, env, home);
   const all = { STATE_DIRECTORY: '/var/lib/x:/var/lib/y', XDG_STATE_HOME: '/s' };
-  assert.equal(of(all), '/var/lib/x');
-  assert.equal(of({ XDG_STATE_HOME: '/s' }), '/s/proxy-now');
-  assert.equal(of({ XDG_STATE_HOME: 'relative' }), '/home/a/.local/state/proxy-now');
-  assert.equal(of({}), '/home/a/.local/state/proxy-now');
-  assert.equal(of({}, '/'), null);
-  assert.equal(of({}, ''), null);
+  assert.equal(autoFolder(all), '/var/lib/x');
+  assert.equal(autoFolder({ XDG_STATE_HOME: '/s' }), '/s/proxy-now');
+  assert.equal(autoFolder({ XDG_STATE_HOME: 'relative' }), '/home/a/.local/state/proxy-now');
+  assert.equal(autoFolder({}), '/home/a/.local/state/proxy-now');
+  assert.equal(autoFolder({}, '/'), null);
+  assert.equal(autoFolder({}, ''), null);
 });
 
 test('state folder: one of its own is relative to the file; off is nowhere', () => {

@@ -31,6 +31,8 @@ const SIGNAL_ECHO_MS = 200;
 const ABORT_MAX_MS = 3_000;
 /** A process that lived this long was well. */
 const STABLE_MS = 10_000;
+/** A process that does not say what it serves by then is upgraded from what it said before. */
+const HAND_OVER_MAX_MS = 1_000;
 /** A successor that is not ready by then does not take over. */
 const UPGRADE_MAX_MS = 30_000;
 
@@ -64,7 +66,7 @@ export class Supervisor {
   private upgradeTimer: NodeJS.Timeout | undefined;
   /** True when the current process asked for the upgrade, and is told how it ended. */
   private isUpgradeAsked = false;
-  /** Asked for before the first process was ready. */
+  /** A signal asked for one, and the current process has not said yet what it serves. */
   private isUpgradeDue = false;
   /** What the successor started with. */
   private upgradeHeritage: Heritage | null = null;
@@ -89,7 +91,7 @@ export class Supervisor {
     process.on('SIGTERM', () => this.onStopSignal());
     process.on('SIGINT', () => this.onStopSignal());
     process.on('SIGUSR1', () => this.current?.order({ type: 'reopen-logs' }));
-    process.on('SIGUSR2', () => this.upgrade(false));
+    process.on('SIGUSR2', () => this.onUpgradeSignal());
     // A closing terminal sends it too; it must not end a proxy.
     process.on('SIGHUP', () => this.reload());
     this.current = this.spawn(this.command);
@@ -126,7 +128,7 @@ export class Supervisor {
         child.heritage = message.heritage;
         child.heritageVersion = message.version;
         if (child === this.current) this.inherit(child);
-        return;
+        return this.upgradeIfDue();
       case 'ready':
         return this.onReady(child);
       case 'refused':
@@ -179,10 +181,7 @@ export class Supervisor {
     this.hasServed = true;
     if (child === this.successor) this.takeOver(child);
     this.sayServing(child);
-    if (this.isUpgradeDue) {
-      this.isUpgradeDue = false;
-      this.upgrade(false);
-    }
+    this.upgradeIfDue();
     for (const address of this.broker.unused) {
       say(`${addressText(address)} was passed in, but no listener has that address`);
     }
@@ -200,12 +199,22 @@ export class Supervisor {
     }
   }
 
+  /** First the process that runs says what it serves by now, unless it is stuck. */
+  private onUpgradeSignal(): void {
+    this.isUpgradeDue = true;
+    if (this.upgradeProblem() !== null) return this.upgradeIfDue();
+    this.current!.order({ type: 'hand-over' });
+    setTimeout(() => this.upgradeIfDue(), HAND_OVER_MAX_MS).unref();
+  }
+
+  private upgradeIfDue(): void {
+    if (!this.isUpgradeDue || this.current?.isReady === false) return;
+    this.isUpgradeDue = false;
+    this.upgrade(false);
+  }
+
   /** Starts a second process from what is on disk now, which takes over when it is ready. */
   private upgrade(isAsked: boolean): void {
-    if (this.current?.isReady === false) {
-      this.isUpgradeDue = true; // It will be ready soon, or be replaced from the same code.
-      return;
-    }
     const problem = this.upgradeProblem();
     if (problem !== null) {
       say(`no upgrade: ${problem}`);

@@ -415,3 +415,22 @@ test('pool: health goes to every thread', async () => {
     ['health', 'health'],
   );
 });
+
+test('pool: a worker whose loop stands still is ended, and replaced', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const { pool, threads } = await listening();
+  const cells = new Float64Array(threads[1]!.start.metricBuffer);
+  for (let second = 0; second < 40; second++) {
+    cells[WorkerCell.beats]!++;
+    t.mock.timers.tick(1_000);
+    if (second === 20) assert.equal(pool.isAlive, false);
+  }
+  assert.deepEqual(
+    threads.map(({ isTerminated }) => isTerminated),
+    [true, false],
+  );
+  threads[0]!.emit('exit', 1);
+  await settle();
+  threads[2]!.listen();
+  assert.equal(pool.restarts, 1);
+});

@@ -118,6 +118,7 @@ function publish(message: Extract<ToWorker, { type: 'publish' }>): void {
   if (update.kind === 'delta') for (const block of update.recycled) resetCounters(cells, block);
   const { generation, observe } = current;
   if (!isSameLog(logBefore, observe.accessLog)) useAccessLog(observe.accessLog);
+  backend.setMemoryMax(current.limits.bufferSizeMax);
   plane.publish(current, message, () => {
     if (generation < linkedGeneration) return; // Its listeners took longer than the next one's.
     linkedGeneration = generation;

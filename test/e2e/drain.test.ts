@@ -120,8 +120,11 @@ test('drain: no request that reached the origin stays without its answer', async
   proxy.subject.child.signal('SIGTERM');
   await running;
   await within(proxy.subject.child.exited, 'the exit', 8_000);
-  // A connection still in the accept queue is reset when the listening socket closes.
-  const bad = outcomes.filter((one) => !['200', '503', 'ECONNREFUSED', 'ECONNRESET'].includes(one));
+  // Whoever connects in the very moment in which the socket closes is reset by the kernel: one of
+  // the three at most. Nothing of it was read.
+  const resets = outcomes.filter((one) => one === 'ECONNRESET');
+  assert.ok(resets.length <= 1, `${resets.length} connections were reset`);
+  const bad = outcomes.filter((one) => !['200', 'ECONNREFUSED', 'ECONNRESET'].includes(one));
   assert.deepEqual(bad, []);
   assert.equal(outcomes.filter((one) => one === '200').length, fast.count);
 });

@@ -116,7 +116,7 @@ test('retry: GET is answered by the endpoint that can, every time', async () => 
   assert.ok(seen.bad.length > 0, 'the bad one was asked too');
 });
 
-test('retry: a POST whose connection dies after it was sent is 502, and was sent once', async () => {
+test('retry: a POST whose connection dies after it left is 502, and was sent once', async () => {
   const statuses = [];
   for (let i = 0; i < 10; i++) {
     const options = { method: 'POST', body: `order ${i}` };
@@ -160,7 +160,7 @@ test('breaker: a service that only fails is refused at once, with Retry-After', 
   const { status, headers } = await fetchFrom(proxy.port, '/single/');
   assert.equal(status, 503);
   const seconds = Number(headers['retry-after']);
-  assert.ok(seconds >= 1 && seconds <= 30, headers['retry-after']);
+  assert.ok(seconds >= 1 && seconds <= 30, String(seconds));
   assert.equal(seen.bad.length, asked);
 });
 

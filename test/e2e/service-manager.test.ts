@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
+import { bindTcp, bindUnix } from '../../src/app/bound-socket.ts';
 import { simpleToml } from '../support/behind.ts';
 import { Child } from '../support/child.ts';
 import { freePort } from '../support/free-port.ts';
@@ -16,19 +16,6 @@ import { RawClient } from '../support/raw-client.ts';
 import { scratchDirectory } from '../support/subject.ts';
 import { until } from '../support/wait.ts';
 
-/** The descriptor of a listening socket of this process, for a child. */
-function descriptorOf(server: net.Server): number {
-  return (server as unknown as { _handle: { fd: number } })._handle.fd;
-}
-
-async function listen(t: test.TestContext, target: net.ListenOptions): Promise<net.Server> {
-  // Nobody here accepts: what connects waits for the proxy.
-  const server = net.createServer().listen({ ...target, backlog: 100 });
-  await new Promise((resolve) => server.once('listening', resolve));
-  t.after(() => server.close());
-  return server;
-}
-
 test('socket activation: sockets that were passed in are served and outlive the proxy', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('ok'));
   const directory = scratchDirectory();
@@ -38,16 +25,20 @@ test('socket activation: sockets that were passed in are served and outlive the 
   });
   const port = await freePort();
   const unixPath = path.join(directory, 'web.sock');
-  const tcp = await listen(t, { host: '127.0.0.1', port });
-  const unix = await listen(t, { path: unixPath });
-  const unused = await listen(t, { path: path.join(directory, 'unused.sock') });
+  // Bound only: this process would accept from sockets it listens on.
+  const sockets = [
+    bindTcp('127.0.0.1', port, false),
+    bindUnix(unixPath, null),
+    bindUnix(path.join(directory, 'unused.sock'), null),
+  ];
+  t.after(() => sockets.forEach((socket) => socket.close()));
   const file = path.join(directory, 'proxy-now.toml');
   const text =
     baseToml().replace('workers = 1', 'workers = 2') +
     simpleToml(port, [`http://127.0.0.1:${origin.port}`]) +
     `[listeners.local]\naddress = "unix:${unixPath}"\n`;
   fs.writeFileSync(file, text);
-  const fds = [tcp, unix, unused].map(descriptorOf);
+  const fds = sockets.map(({ handle }) => handle.fd);
   // The shell's process id stays when it is replaced by the proxy.
   const script = 'LISTEN_PID=$$ exec "$0" run -c "$1"';
   const proxy = spawn('sh', ['-c', script, PROXY_BINARY, file], {
@@ -65,16 +56,15 @@ test('socket activation: sockets that were passed in are served and outlive the 
       process.kill(pid, 'SIGKILL');
     }
   });
-  // This process would accept, too, if its loop polled the sockets.
-  for (const server of [tcp, unix, unused]) server.unref();
   await until(() => output.includes('is ready'), 'the proxy to serve', 20_000);
-  assert.match(output, /unused\.sock was passed in, but no listener has that address/);
+  const notice = /unused\.sock was passed in, but no listener has that address/;
+  await until(() => notice.test(output), 'the notice about the other one');
   const clients = [new RawClient(port), new RawClient(0, unixPath)];
   for (const client of clients) {
     client.send('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
   }
-  const isAnswered = ({ received }: RawClient): boolean => received.includes('200 OK');
-  await until(() => clients.every(isAnswered), 'answers over both', 5_000);
+  t.after(() => clients.forEach((client) => client.destroy()));
+  await until(() => clients.every(({ received }) => received.includes('200 OK')), 'answers', 5_000);
   proxy.kill('SIGTERM');
   assert.equal(await ended, 0, output);
   assert.equal(fs.existsSync(unixPath), true, 'not ours to remove');

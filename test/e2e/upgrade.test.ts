@@ -20,7 +20,13 @@ import { delay, until } from '../support/wait.ts';
 const PRELOAD = fileURLToPath(new URL('../support/meddle-with-start.mjs', import.meta.url));
 const REQUEST = 'GET / HTTP/1.1\r\nHost: a.test\r\n\r\n';
 
-async function start(t: test.TestContext) {
+interface Stage {
+  /** What starts the proxy. */
+  readonly binary?: string;
+  readonly workers?: number;
+}
+
+async function start(t: test.TestContext, stage: Stage = {}) {
   const held: (() => void)[] = [];
   const origin = await startOrigin((request, response) => {
     if (request.url !== '/slow') return void response.end('ok');
@@ -37,9 +43,12 @@ async function start(t: test.TestContext) {
     drainTimeout: '20s',
     transport: { 'progress-timeout': '30s' },
   };
-  const head = baseToml(options).replace('workers = 1', 'workers = 2');
-  fs.writeFileSync(file, head + simpleToml(port, [`http://127.0.0.1:${origin.port}`]));
-  const proxy = new Child(PROXY_BINARY, ['run', '-c', file], {
+  const write = (workers: number): void => {
+    const head = baseToml(options).replace('workers = 1', `workers = ${workers}`);
+    fs.writeFileSync(file, head + simpleToml(port, [`http://127.0.0.1:${origin.port}`]));
+  };
+  write(stage.workers ?? 2);
+  const proxy = new Child(stage.binary ?? PROXY_BINARY, ['run', '-c', file], {
     NODE_OPTIONS: `--import ${PRELOAD}`,
     TEST_MEDDLE_WITH_START: meddle,
   });
@@ -52,7 +61,10 @@ async function start(t: test.TestContext) {
   return {
     port,
     proxy,
+    file,
     held,
+    write,
+    metric: async (name: string) => metricSum(await readMetrics(adminPort), name),
     meddle: (order: string) => fs.writeFileSync(meddle, order),
     upgraded: (count: number) =>
       until(
@@ -182,4 +194,66 @@ test('upgrade: a stop while one runs ends both', async (t) => {
   proxy.signal('SIGTERM');
   assert.deepEqual(await proxy.exited, { code: 0, signal: null });
   await until(() => tree.every((pid) => !fs.existsSync(`/proc/${pid}`)), 'all to end');
+});
+
+test('upgrade: the command waits for it, and says how it went', async (t) => {
+  const { proxy, file, meddle, metric } = await start(t);
+  const upgrade = async (): Promise<Child> => {
+    const command = new Child(PROXY_BINARY, ['upgrade', '-c', file]);
+    await command.exited;
+    return command;
+  };
+  const good = await upgrade();
+  assert.equal(good.exit?.code, 0, good.output);
+  assert.equal(await metric('proxy_now_upgrades_total'), 1);
+  await until(() => processTree(proxy.pid).length === 2, 'the old process to end', 10_000);
+  const [, before] = processTree(proxy.pid);
+  meddle('exit');
+  const bad = await upgrade();
+  assert.equal(bad.exit?.code, 1);
+  assert.match(bad.output, /the new process ended \(code 9\)/);
+  assert.equal(processTree(proxy.pid)[1], before);
+});
+
+test('upgrade: with fewer workers, no socket is left that nobody accepts from', async (t) => {
+  const { port, proxy, write, upgraded, metric } = await start(t, { workers: 3 });
+  write(1);
+  proxy.signal('SIGHUP');
+  const isReloaded = async (): Promise<boolean> =>
+    (await metric('proxy_now_config_generation')) === 2;
+  await until(isReloaded, 'the reload', 10_000);
+  proxy.signal('SIGUSR2');
+  await upgraded(1);
+  await until(() => processTree(proxy.pid).length === 2, 'the old process to end', 10_000);
+  assert.equal(await metric('proxy_now_workers'), 1);
+  const answers = Array.from({ length: 40 }, () => fetchFrom(port, '/'));
+  for (const { status } of await Promise.all(answers)) assert.equal(status, 200);
+});
+
+test('upgrade: another version that was installed meanwhile takes over', async (t) => {
+  const folder = scratchDirectory();
+  t.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+  const root = path.dirname(path.dirname(fs.realpathSync(PROXY_BINARY)));
+  for (const version of ['0.0.1', '0.0.2']) {
+    const release = path.join(folder, version);
+    fs.cpSync(path.join(root, 'src'), path.join(release, 'src'), { recursive: true });
+    fs.cpSync(path.join(root, 'bin'), path.join(release, 'bin'), { recursive: true });
+    fs.symlinkSync(path.join(root, 'node_modules'), path.join(release, 'node_modules'));
+    const about = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')) as object;
+    fs.writeFileSync(path.join(release, 'package.json'), JSON.stringify({ ...about, version }));
+  }
+  const link = path.join(folder, 'current');
+  fs.symlinkSync('0.0.1', link);
+  const { port, proxy, upgraded } = await start(t, { binary: path.join(link, 'bin/proxy-now') });
+  assert.match(proxy.output, /proxy-now 0\.0\.1 is ready/);
+  fs.symlinkSync('0.0.2', `${link}.new`);
+  fs.renameSync(`${link}.new`, link);
+  fs.rmSync(path.join(folder, '0.0.1'), { recursive: true });
+  proxy.signal('SIGUSR2');
+  await upgraded(1);
+  assert.match(proxy.output, /proxy-now 0\.0\.2 is ready/);
+  // From now on a process that dies is started again from the new version, too.
+  process.kill(processTree(proxy.pid).at(-1)!, 'SIGKILL');
+  await until(() => proxy.output.split('0.0.2 is ready').length === 3, 'the next process', 10_000);
+  assert.equal((await fetchFrom(port, '/')).status, 200);
 });

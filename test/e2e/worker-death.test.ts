@@ -73,6 +73,10 @@ async function start(t: test.TestContext, originPort: number): Promise<World> {
   };
 }
 
+function isAnsweredTwice({ received }: RawClient): boolean {
+  return received.toString('latin1').split('200 OK').length === 3;
+}
+
 /** Connections to a socket that nobody accepts from would hang here. */
 async function expectAllAnswered(port: number): Promise<void> {
   const answers = Array.from({ length: CONNECTIONS }, () => fetchFrom(port, '/'));
@@ -120,9 +124,7 @@ test('worker: one that throws is replaced; nothing that any worker serves is los
   }
   // A kept-alive connection is answered once more, whichever worker has it.
   for (const client of idle) client.send('GET /again HTTP/1.1\r\nHost: a.test\r\n\r\n');
-  const isAnswered = ({ received }: RawClient): boolean =>
-    received.toString('latin1').split('200 OK').length === 3;
-  await until(() => idle.every(isAnswered), 'answers on kept-alive connections');
+  await until(() => idle.every(isAnsweredTwice), 'answers on kept-alive connections');
   assert.equal(processTree(proxy.pid)[1], before, 'the process around the workers stays');
   assert.equal(await metric('proxy_now_internal_errors_total'), 1);
   const isCounted = async (): Promise<boolean> => {

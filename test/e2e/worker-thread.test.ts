@@ -131,12 +131,14 @@ test('worker: acknowledges a snapshot when its new listener listens', async (t) 
   idle.destroy();
 });
 
-test('worker: a listener that cannot be opened is reported, and the rest acknowledged', async (t) => {
+test('worker: reports a listener that cannot be opened, acknowledges the rest', async (t) => {
   const origin = await startHello(t);
   const [first, second] = [await freePort(), await freePort()];
   const thread = new Thread(t, await snapshotOf(1, { listeners: { a: first }, origin }));
   await thread.heard('listening');
-  thread.publish(await snapshotOf(2, { listeners: { a: first, taken: origin, b: second }, origin }));
+  thread.publish(
+    await snapshotOf(2, { listeners: { a: first, taken: origin, b: second }, origin }),
+  );
   const failed = await thread.heard('listen-failed');
   assert.equal(failed.listener, 'taken');
   assert.match(failed.message, /EADDRINUSE/);
@@ -144,7 +146,7 @@ test('worker: a listener that cannot be opened is reported, and the rest acknowl
   assert.equal((await fetchFrom(second, '/')).body.toString(), 'hello');
 });
 
-test('worker: switches the access log on, to another format, and off, and loses no line', async (t) => {
+test('worker: switches the access log on, over and off, and loses no line', async (t) => {
   const origin = await startHello(t);
   const port = await freePort();
   const of = (generation: number, observe: string): Promise<Snapshot> =>
@@ -153,7 +155,8 @@ test('worker: switches the access log on, to another format, and off, and loses 
   await thread.heard('listening');
   await fetchFrom(port, '/silent');
   const json = '[observe.access-log]\npath = "a.log"\nformat = "json"\n';
-  const template = '[observe.access-log]\npath = "b.log"\nformat = "template"\ntemplate = "T {path}"\n';
+  const template =
+    '[observe.access-log]\npath = "b.log"\nformat = "template"\ntemplate = "T {path}"\n';
   const steps = [json, template, json, ''];
   for (const [index, observe] of steps.entries()) {
     const generation = index + 2;
@@ -202,7 +205,8 @@ test('worker: ends after an abort, with connections open', async (t) => {
 test('worker: says once that it is broken, and serves on', async (t) => {
   const origin = await startHello(t);
   const port = await freePort();
-  const bomb = 'data:text/javascript,import {isMainThread} from "node:worker_threads";' +
+  const bomb =
+    'data:text/javascript,import {isMainThread} from "node:worker_threads";' +
     'if(!isMainThread)for(const at of [50,60])setTimeout(()=>{throw new Error("boom")},at).unref()';
   const snapshot = await snapshotOf(1, { listeners: { a: port }, origin });
   const thread = new Thread(t, snapshot, ['--import', bomb]);

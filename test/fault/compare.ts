@@ -12,6 +12,7 @@
  */
 
 import { parseArgs } from 'node:util';
+import { endOnSignals } from '../support/child.ts';
 import { CONTENDERS } from './contender/all.ts';
 import type { Contender } from './contender/contender.ts';
 import { compareProcess, missesOfProcess, type ProcessResult } from './compare-process.ts';
@@ -119,7 +120,10 @@ async function compareReloads(values: Values): Promise<void> {
   for (const contender of choose(values.peers, values.only)) {
     process.stderr.write(`${contender.name} …\n`);
     try {
-      results.push(await compareReload(contender, options));
+      const result = await compareReload(contender, options);
+      results.push(result);
+      const failures = JSON.stringify(result.failures);
+      process.stderr.write(`${contender.name}: ${result.reloads} reloads, ${failures}\n`);
     } catch (error) {
       process.stderr.write(`${contender.name}: ${String(error)}\n`);
       if (contender.name === 'proxy-now') process.exitCode = 1;
@@ -188,6 +192,7 @@ async function compareEndpoints(values: Values): Promise<void> {
 }
 
 async function main(): Promise<void> {
+  endOnSignals();
   const { values } = parseArgs({
     options: {
       peers: { type: 'string', default: 'nginx,haproxy,caddy' },

@@ -72,12 +72,11 @@ test('F14 log: a pipe that nobody reads blocks no request', async (t) => {
   assert.equal(stage.child.exit, null);
 });
 
-const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
-const hasFaketime = fs.existsSync(FAKETIME);
+const [FAKETIME] = fs.globSync('/usr/lib/*/faketime/libfaketimeMT.so.1');
 
 test(
   'F15 clock: jumps of the wall clock change nothing',
-  { skip: hasFaketime ? false : 'libfaketime is not installed' },
+  { skip: FAKETIME === undefined ? 'libfaketime is not installed' : false },
   async (t) => {
     const directory = scratchDirectory();
     t.after(() => fs.rmSync(directory, { recursive: true, force: true }));
@@ -87,7 +86,7 @@ test(
       rate: 100,
       sockets: 3,
       env: {
-        LD_PRELOAD: FAKETIME,
+        LD_PRELOAD: FAKETIME!,
         FAKETIME_TIMESTAMP_FILE: clock,
         FAKETIME_NO_CACHE: '1',
         FAKETIME_DONT_FAKE_MONOTONIC: '1',

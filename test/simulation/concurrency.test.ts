@@ -165,6 +165,32 @@ test('concurrency: a retry keeps its place and does not go where there is no roo
   world.assertQuiet();
 });
 
+for (const outcome of ['wins', 'fails'] as const) {
+  test(`concurrency: room that a hedge leaves is taken when an attempt ${outcome}`, async () => {
+    const more = '[services.app.retry]\nhedge-delay = "100ms"\nattempts = 2';
+    const world = await limited(`requests-per-endpoint = 1\n${more}`, BOTH);
+    const one = listenOrigin(world.sim, ORIGIN, {});
+    const two = listenOrigin(world.sim, OTHER_ORIGIN, {});
+    const hedged = world.client(get('/hedged'));
+    world.advance(100);
+    const waiting = world.client(get('/waiting'));
+    assert.equal(serviceCell(world, 'queued'), 1);
+    if (outcome === 'wins') one.peers[0]!.send('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhalf');
+    else two.peers[0]!.reset();
+    world.advance(0);
+    assert.deepEqual(
+      two.requests.map(({ target }) => target),
+      ['/hedged', '/waiting'],
+    );
+    two.peers.at(-1)!.send(okWith('waited'));
+    one.peers[0]!.send(outcome === 'wins' ? '!' : okWith('half!'));
+    world.advance(0);
+    assert.deepEqual(bodiesOf(waiting), ['waited']);
+    assert.deepEqual(bodiesOf(hedged), ['half!']);
+    world.assertQuiet();
+  });
+}
+
 const BREAKER = '[services.app.breaker]\nattempts = 4\nopen = "2s"';
 
 test('breaker: opens for a failing service, refuses fast, and closes when it is well', async () => {
@@ -232,7 +258,7 @@ test('concurrency: an adaptive limit grows while answers stay fast', async () =>
   listenOrigin(world.sim, ORIGIN, answering());
   const { state } = world.data.plane.linked.routes[0]!.service;
   assert.equal(state.adaptive!.limit, 3);
-  for (let i = 0; i < 10; i++) assert.deepEqual(statusesOf(world.client(get())), [200]);
+  for (let i = 0; i < 11; i++) assert.deepEqual(statusesOf(world.client(get())), [200]);
   assert.equal(state.adaptive!.limit, 20);
   assert.equal(serviceCell(world, 'concurrencyLimit'), 20);
   world.assertQuiet();

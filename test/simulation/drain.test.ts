@@ -25,7 +25,7 @@ test('drain: is done at once without connections, and takes no new ones', async 
   world.assertQuiet();
 });
 
-test('drain: an idle connection has a second for one more request, then ends in order', async () => {
+test('drain: an idle connection has a second for one more request, then ends', async () => {
   const world = await openWorld();
   listenOrigin(world.sim, ORIGIN, answering());
   const [fresh, used, silent] = [world.client(), world.client(get()), world.client(get())];
@@ -100,7 +100,7 @@ test('drain: a client that was told its connection stays gets one more answer on
   world.assertQuiet();
 });
 
-test('drain: such a client that asks for nothing more is closed when the second is over', async () => {
+test('drain: such a client that asks for no more is closed when the second is over', async () => {
   const world = await openWorld();
   const origin = listenOrigin(world.sim, ORIGIN, {});
   const client = world.client(get('/1'));

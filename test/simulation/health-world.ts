@@ -215,6 +215,7 @@ export class HealthWorld {
       publish: (endpoints) => {
         for (const { inbox } of this.workers) inbox.send({ type: 'health', endpoints });
       },
+      tryConnect: (service, endpoint, done) => this.prober.tryConnect(service, endpoint, done),
       onChange: () => {},
     });
     const run = this.runCheck();

@@ -190,7 +190,10 @@ test('streams: those of routes that did not change are not touched', async () =>
 
 test('streams: a route that is gone has the policy it had', async () => {
   const closing = OTHER_ROUTE + '\nstreams-on-change = "close"';
-  for (const [more, isClosed] of [[OTHER_ROUTE, false], [closing, true]] as const) {
+  for (const [more, isClosed] of [
+    [OTHER_ROUTE, false],
+    [closing, true],
+  ] as const) {
     const { world, open, publish } = await openStage('', more);
     const [tunnel] = open(UPGRADE.replace('GET / ', 'GET /other/ws '), SWITCHING);
     await publish('', ['other'], '');

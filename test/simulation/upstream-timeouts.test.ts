@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { Fault } from '../../src/contract/fault.ts';
+import type { SimPeer } from '../../src/data/io/sim/sim-peer.ts';
 import { get, isOver, post, responsesOf, statusesOf, SWITCHING, UPGRADE } from './requests.ts';
 import { answering, listenOrigin, okWith } from './scripted-origin.ts';
 import { openWorld, ORIGIN } from './world.ts';
@@ -104,6 +105,31 @@ test('progress timeout: gives up an origin that does not even take the first wri
   world.advance(2_999);
   assert.equal(client.text(), '');
   world.advance(1);
+  assert.deepEqual(statusesOf(client), [504]);
+  assert.equal(world.faultCount(Fault.upstreamWriteTimeout), 1);
+  world.assertQuiet();
+});
+
+test('progress timeout: an origin that takes a long write slowly is not given up', async () => {
+  const transport = 'progress-timeout = "4s"';
+  const world = await openWorld({ transport }, { windowSize: 60_000 });
+  const peers: SimPeer[] = [];
+  const onOpen = (peer: SimPeer): void => {
+    peers.push(peer);
+    peer.pause();
+  };
+  world.sim.listenOrigin(ORIGIN, () => ({ onOpen }));
+  const client = world.client(post('x'.repeat(100_000))); // A window full, and more that waits.
+  const origin = peers[0]!;
+  world.advance(3_000);
+  world.sim.world.network.windowSize = 500; // Part of what waits.
+  origin.resume();
+  world.sim.runUntil(() => origin.receivedSize >= 60_000);
+  origin.pause();
+  world.advance(3_000); // 6 s; part of what waits was taken after 3.
+  assert.equal(client.text(), '');
+  assert.equal(world.faultCount(Fault.upstreamWriteTimeout), 0);
+  world.advance(4_000);
   assert.deepEqual(statusesOf(client), [504]);
   assert.equal(world.faultCount(Fault.upstreamWriteTimeout), 1);
   world.assertQuiet();

@@ -16,6 +16,13 @@ process.on('exit', () => {
   for (const child of running) child.killTree();
 });
 
+/** Ends this process, and so its children, when it is told to; for programs, not for tests. */
+export function endOnSignals(): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => process.exit(1));
+  }
+}
+
 export interface ChildExit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;

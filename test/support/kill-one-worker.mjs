@@ -1,5 +1,5 @@
 // Preloaded into the proxy by a test: the worker that finds (and takes) the file ends itself, or
-// throws where nobody catches when the file says `throw`, or never returns when it says `hang`.
+// throws where nobody catches when the file says `throw`.
 import fs from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 
@@ -14,7 +14,6 @@ if (!isMainThread && file !== undefined) {
       return; // Not there, or another worker was first.
     }
     if (order === 'throw') throw new Error('thrown by a test');
-    while (order === 'hang');
     process.exit(7); // In a worker: ends this thread only.
   }, 20).unref();
 }

@@ -12,6 +12,12 @@ import { portsOpen, scratchDirectory, subjectOf, type Link, type Subject } from 
 export const PROXY_BINARY =
   process.env['PROXY_NOW_BINARY'] ?? fileURLToPath(new URL('../../bin/proxy-now', import.meta.url));
 
+/** What proxies of a test keep and bind lies in a folder of its own, not in the user's. */
+const PRIVATE_FOLDER = scratchDirectory();
+process.env['XDG_STATE_HOME'] = PRIVATE_FOLDER;
+process.env['XDG_RUNTIME_DIR'] = PRIVATE_FOLDER;
+process.on('exit', () => fs.rmSync(PRIVATE_FOLDER, { recursive: true, force: true }));
+
 export function proxyExists(): boolean {
   return fs.existsSync(PROXY_BINARY);
 }

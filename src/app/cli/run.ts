@@ -55,7 +55,10 @@ async function serveLastGood(path: string): Promise<number | null> {
  * @returns null: it runs, and ends the process itself
  */
 export function serve({ config, files }: StartConfig, path: string): number | null {
-  const onExit = (code: number): void => process.exit(code);
   new Supervisor({ config, files, configPath: path, onExit }).start();
   return null;
+}
+
+function onExit(code: number): void {
+  process.exit(code);
 }

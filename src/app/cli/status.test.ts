@@ -89,16 +89,21 @@ test('status: one page, and nothing in it commands a terminal', () => {
   );
 });
 
+function configLine(config: Partial<ConfigStatus>): string {
+  return statusText(STATUS, { ...CONFIG, ...config }, [], 62_000).split('\n')[1]!;
+}
+
 test('status: says when the files are not what is served', () => {
-  const line = (config: Partial<ConfigStatus>): string =>
-    statusText(STATUS, { ...CONFIG, ...config }, [], 62_000).split('\n')[1]!;
   const applied = { ...OUTCOME, status: 'applied' } as const;
-  assert.match(line({ lastApplied: applied }), /applied 2s ago$/);
+  assert.match(configLine({ lastApplied: applied }), /applied 2s ago$/);
   assert.match(
-    line({ isGood: false, lastOutcome: OUTCOME }),
+    configLine({ isGood: false, lastOutcome: OUTCOME }),
     /NOT what is served: it has 1 error$/,
   );
   const badFiles = [{ path: '/p/conf.d/a.toml', serves: 'last-good' }] as const;
   const partly = { ...applied, badFiles };
-  assert.match(line({ isGood: false, lastOutcome: partly }), /bad files: \/p\/conf\.d\/a\.toml$/);
+  assert.match(
+    configLine({ isGood: false, lastOutcome: partly }),
+    /bad files: \/p\/conf\.d\/a\.toml$/,
+  );
 });

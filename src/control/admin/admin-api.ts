@@ -193,6 +193,9 @@ function readableConfig(config: ConfigStatus): ConfigStatus {
 }
 
 function readable(outcome: ReloadOutcome): ReloadOutcome {
-  const issues = outcome.issues.map(({ found: _, ...issue }) => issue);
+  const issues = outcome.issues.map((issue) => {
+    const { found: _found, ...rest } = issue;
+    return rest;
+  });
   return { ...outcome, issues, report: '' };
 }

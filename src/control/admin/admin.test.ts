@@ -9,56 +9,15 @@ import type { TestContext } from 'node:test';
 
 import { CONTROL_CELLS, createMetricBuffer } from '../../contract/metric-layout.ts';
 import type { LogLevel } from '../../contract/snapshot.ts';
-import type { ReloadOutcome } from '../apply/reload-outcome.ts';
-import type { HealthRow } from '../probe/health-board.ts';
-import type { AdminHost, Readiness, UpgradeOutcome } from './admin-api.ts';
+import type { AdminHost, Readiness } from './admin-api.ts';
 import { ADMIN_BODY_SIZE_MAX, createAdmin } from './admin.ts';
 import { EMPTY_BLOCKS } from './metric-source.ts';
-
-const REJECTED: ReloadOutcome = {
-  status: 'rejected',
-  cause: 'file',
-  generation: 3,
-  changes: [],
-  needsRestart: [],
-  issues: [
-    {
-      severity: 'error',
-      code: 'PN1102',
-      message: 'port has the wrong type',
-      file: '/p/main.toml',
-      line: 4,
-      column: 8,
-      endColumn: 17,
-      path: 'x.port',
-      found: '"hunter2"',
-      expected: 'an integer',
-    },
-  ],
-  badFiles: [],
-  message: 'the configuration has 1 error',
-  report: 'port = "hunter2"',
-  tookMs: 1.5,
-  atMs: 1_000,
-};
-
-function rowOf(service: string, endpoint: string): HealthRow {
-  const figures = { sinceMs: 0, ejections: 0, latencyMs: -1 };
-  return { service, endpoint, state: 'up', reason: '', ...figures };
-}
 
 class FakeHost implements AdminHost {
   level: LogLevel = 'info';
   ready: Readiness = 'starting';
   isBroken = false;
   readonly calls: string[] = [];
-  outcome: ReloadOutcome = REJECTED;
-  upgradeOutcome: UpgradeOutcome = { status: 'upgraded' };
-  rows: HealthRow[] = [
-    rowOf('shop', 'http://10.0.0.1:3000'),
-    rowOf('shop', 'http://10.0.0.2:3000'),
-    rowOf('blog', 'http://10.0.0.1:3000'),
-  ];
 
   metrics() {
     if (this.isBroken) throw new Error('broken');
@@ -85,46 +44,30 @@ class FakeHost implements AdminHost {
     };
   }
 
-  config() {
-    const counts = { applied: 0, unchanged: 0, rejected: 1, rollbacks: 0 };
-    return {
-      path: '/p/main.toml',
-      generation: 3,
-      isGood: false,
-      files: ['/p/main.toml'],
-      lastOutcome: this.outcome,
-      lastApplied: null,
-      counts,
-    };
+  config(): never {
+    throw new Error('not asked');
   }
 
   endpoints() {
-    return this.rows;
+    return [];
   }
 
-  reload() {
+  reload(): Promise<never> {
     this.calls.push('reload');
-    return Promise.resolve(this.outcome);
+    return Promise.reject(new Error('not asked'));
   }
 
-  previewReload() {
-    this.calls.push('preview');
-    return Promise.resolve(this.outcome);
+  previewReload(): Promise<never> {
+    return this.reload();
   }
 
-  setDraining(endpoint: string, service: string | null, isDraining: boolean) {
-    const isMeant = (row: HealthRow): boolean =>
-      row.endpoint === endpoint && (service === null || row.service === service);
-    const count = this.rows.filter(isMeant).length;
-    this.rows = this.rows.map((row) =>
-      isMeant(row) ? { ...row, state: isDraining ? 'draining' : 'up' } : row,
-    );
-    return count;
+  setDraining() {
+    this.calls.push('setDraining');
+    return 0;
   }
 
-  upgrade() {
-    this.calls.push('upgrade');
-    return Promise.resolve(this.upgradeOutcome);
+  upgrade(): Promise<never> {
+    return this.reload();
   }
 
   readiness() {
@@ -342,7 +285,7 @@ test('admin: a change over TCP needs the token', async (context) => {
   assert.equal(host.level, 'debug');
 });
 
-test('admin: without a token nothing changes over TCP, and the socket is named', async (context) => {
+test('admin: without a token nothing changes over TCP', async (context) => {
   for (const token of [null, '']) {
     const { host, ask } = await open(context, { token });
     for (const fields of [{}, { authorization: 'Bearer ' }, { authorization: 'Bearer x' }]) {
@@ -365,97 +308,6 @@ test('admin: over the unix socket its permissions are the guard', async (context
   const fields = { host: 'whatever.example' };
   assert.equal((await ask('/log-level', { method: 'PUT', body: 'debug', fields })).status, 200);
   assert.equal(host.level, 'debug');
-});
-
-test('admin: reload answers with the outcome', async (context) => {
-  const { host, ask } = await open(context);
-  const reload = (path: string) => ask(path, { method: 'POST', fields: BEARER });
-  const rejected = await reload('/reload');
-  assert.equal(rejected.status, 422);
-  assert.deepEqual(JSON.parse(rejected.body), REJECTED);
-  for (const status of ['applied', 'unchanged'] as const) {
-    host.outcome = { ...REJECTED, status };
-    assert.equal((await reload('/reload')).status, 200);
-  }
-  assert.deepEqual(host.calls, ['reload', 'reload', 'reload']);
-  assert.equal((await reload('/reload?dry-run=true')).status, 200);
-  assert.equal((await reload('/reload?dry-run=false')).status, 200);
-  assert.deepEqual(host.calls.slice(3), ['preview', 'reload']);
-  for (const query of ['dry-run', 'dry-run=1', 'dry-run=true&dry-run=true', 'dryrun=true', 'x=1']) {
-    assert.equal((await reload(`/reload?${query}`)).status, 400, query);
-  }
-  assert.match((await reload('/reload?dryrun=true')).body, /Did you mean dry-run\?/);
-  assert.equal(host.calls.length, 5);
-});
-
-test('admin: the state of the configuration shows no part of a file', async (context) => {
-  const { ask } = await open(context);
-  const { body } = await ask('/config');
-  assert.doesNotMatch(body, /hunter2/);
-  const config = JSON.parse(body) as { lastOutcome: ReloadOutcome; isGood: boolean };
-  assert.equal(config.isGood, false);
-  assert.equal(config.lastOutcome.issues[0]!.line, 4);
-  assert.equal(config.lastOutcome.issues[0]!.expected, 'an integer');
-});
-
-test('admin: endpoints are drained and taken back, in one service or in all', async (context) => {
-  const { host, ask } = await open(context);
-  const post = (path: string, body: string, fields: Record<string, string> = {}) =>
-    ask(path, { method: 'POST', body, fields: { ...BEARER, ...fields } });
-  const states = () => host.rows.map(({ state }) => state);
-  const both = '{"endpoint":"http://10.0.0.1:3000/"}';
-  const drained = await post('/endpoints/drain', both, {
-    'content-type': 'application/json; charset=utf-8',
-  });
-  assert.equal(drained.status, 200);
-  assert.equal((JSON.parse(drained.body) as { endpoints: unknown[] }).endpoints.length, 2);
-  assert.deepEqual(states(), ['draining', 'up', 'draining']);
-  const one = '{"endpoint":"http://10.0.0.1:3000","service":"blog"}';
-  assert.equal((await post('/endpoints/undrain', one)).status, 200);
-  assert.deepEqual(states(), ['draining', 'up', 'up']);
-  const listed = JSON.parse((await ask('/health')).body) as { endpoints: HealthRow[] };
-  assert.deepEqual(listed.endpoints, host.rows);
-});
-
-test('admin: what names no endpoint is answered precisely', async (context) => {
-  const { host, ask } = await open(context);
-  const cases: readonly (readonly [body: string, status: number, text: RegExp])[] = [
-    ['', 400, /not JSON/],
-    ['{', 400, /not JSON/],
-    ['[]', 400, /not a JSON object/],
-    ['null', 400, /not a JSON object/],
-    ['{}', 400, /Expected texts/],
-    ['{"endpoint":1}', 400, /Expected texts/],
-    ['{"endpoint":"http://10.0.0.1:3000","service":1}', 400, /Expected texts/],
-    ['{"endpont":"http://10.0.0.1:3000"}', 400, /Did you mean endpoint\?/],
-    ['{"__proto__":1}', 400, /Unknown key/],
-    ['{"endpoint":"10.0.0.1:3000"}', 400, /Not an endpoint/],
-    ['{"endpoint":"http://10.0.0.3:3000"}', 404, /Did you mean http:\/\/10\.0\.0\.1:3000\?/],
-    ['{"endpoint":"http://elsewhere.example"}', 404, /no endpoint/],
-    ['{"endpoint":"http://10.0.0.1:3000","service":"shp"}', 404, /Did you mean shop\?/],
-    ['{"endpoint":"http://10.0.0.2:3000","service":"blog"}', 404, /in the service blog/],
-  ];
-  for (const [body, status, text] of cases) {
-    const answer = await ask('/endpoints/drain', { method: 'POST', body, fields: BEARER });
-    assert.equal(answer.status, status, body);
-    assert.match(answer.body, text);
-  }
-  const form = { ...BEARER, 'content-type': 'application/x-www-form-urlencoded' };
-  const media = await ask('/endpoints/drain', { method: 'POST', body: 'x', fields: form });
-  assert.equal(media.status, 415);
-  assert.ok(host.rows.every(({ state }) => state === 'up'));
-});
-
-test('admin: an upgrade is done, under way, or failed', async (context) => {
-  const { host, ask } = await open(context);
-  const upgrade = () => ask('/upgrade', { method: 'POST', fields: BEARER });
-  assert.equal((await upgrade()).status, 200);
-  host.upgradeOutcome = { status: 'busy' };
-  assert.equal((await upgrade()).status, 409);
-  host.upgradeOutcome = { status: 'failed', problem: 'not ready in 30 s' };
-  const failed = await upgrade();
-  assert.equal(failed.status, 500);
-  assert.match(failed.body, /not ready in 30 s/);
 });
 
 test('admin: our own failure is 500, reported, and not fatal', async (context) => {

@@ -136,8 +136,8 @@ function refusalOf(options: AdminOptions, request: IncomingMessage): AdminAnswer
   if (token === null || token === '') {
     const socket = options.socketPath();
     const other = socket === null ? 'set admin.socket' : `use the unix socket ${socket}`;
-    const text = `Changes over TCP need a token, and none is configured: ${other}, or set admin.token.`;
-    return errorAnswer(403, text);
+    const text = 'Changes over TCP need a token, and none is configured';
+    return errorAnswer(403, `${text}: ${other}, or set admin.token.`);
   }
   const match = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '');
   if (match !== null && isSameSecret(match[1]!, token)) return null;
@@ -147,8 +147,11 @@ function refusalOf(options: AdminOptions, request: IncomingMessage): AdminAnswer
 
 /** Takes the same time wherever the two differ, and whatever their sizes. */
 function isSameSecret(found: string, expected: string): boolean {
-  const digest = (text: string): Uint8Array => createHash('sha256').update(text, 'utf8').digest();
   return timingSafeEqual(digest(found), digest(expected));
+}
+
+function digest(text: string): Uint8Array {
+  return createHash('sha256').update(text, 'utf8').digest();
 }
 
 function listen(server: Server, address: AdminAddress): Promise<number> {

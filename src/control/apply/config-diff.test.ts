@@ -141,6 +141,25 @@ test('config diff: a route before all others changes only the order of none', as
   ]);
 });
 
+test('config diff: lists that share their ends by identity are compared in between', async () => {
+  const base = await load(BASE);
+  const [shop, blog] = base.routes as [Config['routes'][0], Config['routes'][0]];
+  const having = (names: string[]): Config => ({
+    ...base,
+    routes: names.map((name) =>
+      name === 'shop' ? shop : name === 'blog' ? blog : { ...shop, name },
+    ),
+  });
+  const lines = (before: string[], after: string[]): string[] =>
+    diffConfigs(having(before), having(after)).map(formatChange);
+  assert.deepEqual(lines(['shop', 'blog'], ['shop', 'x', 'blog']), ['+ route x']);
+  assert.deepEqual(lines(['shop', 'x', 'blog'], ['shop', 'blog']), ['- route x']);
+  assert.deepEqual(lines(['shop', 'shop2'], ['shop', 'shop2', 'blog']), ['+ route blog']);
+  assert.deepEqual(lines(['shop', 'blog'], ['blog', 'shop']), ['~ [routes]  order of declaration']);
+  assert.deepEqual(lines(['shop', 'blog'], []), ['- route shop', '- route blog']);
+  assert.deepEqual(changedRoutes(having(['shop', 'x', 'blog']), having(['shop', 'blog'])), ['x']);
+});
+
 test('changed routes: by themselves, their service, and its transport', async () => {
   const before = await load(BASE);
   const of = async (from: string, to: string): Promise<string[]> =>

@@ -125,15 +125,15 @@ function diffNodes<Node extends Named>(
   after: readonly Node[],
   detailsOf: (before: Node, after: Node) => string[],
 ): void {
-  if (before === after) return;
-  const known = new Map(before.map((node) => [node.name, node]));
-  for (const node of after) {
+  const [old, now] = withoutSameEnds(before, after);
+  const known = new Map(old.map((node) => [node.name, node]));
+  for (const node of now) {
     const { name } = node;
-    const old = known.get(name);
+    const former = known.get(name);
     known.delete(name);
-    if (old === undefined) changes.push({ kind, name, action: 'added', details: [] });
-    else if (old !== node) {
-      const details = detailsOf(old, node);
+    if (former === undefined) changes.push({ kind, name, action: 'added', details: [] });
+    else if (former !== node) {
+      const details = detailsOf(former, node);
       if (details.length > 0) {
         changes.push({ kind, name, action: 'changed', details: shortened(details) });
       }
@@ -194,10 +194,10 @@ function isSameRoute(a: RouteConfig, b: RouteConfig): boolean {
 
 /** Whether the routes that both have are declared in the same order. */
 function isSameOrder(before: readonly RouteConfig[], after: readonly RouteConfig[]): boolean {
-  if (before === after) return true;
-  const orders = new Map(before.map(({ name }, order) => [name, order]));
+  const [old, now] = withoutSameEnds(before, after);
+  const orders = new Map(old.map(({ name }, order) => [name, order]));
   let last = -1;
-  for (const { name } of after) {
+  for (const { name } of now) {
     const order = orders.get(name);
     if (order === undefined) continue;
     if (order < last) return false;
@@ -212,14 +212,27 @@ function differing<Node extends Named>(
   after: readonly Node[],
   isEqual: (a: Node, b: Node) => boolean,
 ): ReadonlySet<string> {
-  if (before === after) return new Set();
-  const now = new Map(after.map((node) => [node.name, node]));
+  const [old, now] = withoutSameEnds(before, after);
+  const others = new Map(now.map((node) => [node.name, node]));
   const names = new Set<string>();
-  for (const node of before) {
-    const other = now.get(node.name);
+  for (const node of old) {
+    const other = others.get(node.name);
     if (other === undefined || !isEqual(node, other)) names.add(node.name);
   }
   return names;
+}
+
+/** C2: what is left of two lists when the same objects at both ends are taken away. */
+function withoutSameEnds<Node>(
+  before: readonly Node[],
+  after: readonly Node[],
+): [before: readonly Node[], after: readonly Node[]] {
+  const size = Math.min(before.length, after.length);
+  let start = 0;
+  while (start < size && before[start] === after[start]) start++;
+  let end = 0;
+  while (end < size - start && before.at(-1 - end) === after.at(-1 - end)) end++;
+  return [before.slice(start, before.length - end), after.slice(start, after.length - end)];
 }
 
 function fieldDetails(before: object, after: object, names: FieldNames | null): string[] {

@@ -96,7 +96,7 @@ class Bench {
   }
 }
 
-test('file watcher: a change is told once, when it has been quiet for the debounce time', (context) => {
+test('file watcher: a change is told once, when it has been quiet for a while', (context) => {
   const bench = new Bench(context);
   writeFileSync(bench.path('a'), '1');
   bench.watch(['a']);
@@ -123,7 +123,7 @@ test('file watcher: what is no change of the files is not told', (context) => {
   assert.equal(bench.changes, 0);
 });
 
-test('file watcher: a folder that is always busy does not hold a change up for ever', (context) => {
+test('file watcher: a busy folder does not hold a change up for ever', (context) => {
   const bench = new Bench(context);
   writeFileSync(bench.path('a'), '1');
   bench.watch(['a']);
@@ -138,7 +138,7 @@ test('file watcher: a folder that is always busy does not hold a change up for e
   assert.equal(bench.changes, 1);
 });
 
-test('file watcher: without events files are polled, and then left alone for a moment', (context) => {
+test('file watcher: without events files are polled, and given a moment', (context) => {
   const bench = new Bench(context);
   bench.refused.add(bench.folder);
   writeFileSync(bench.path('a'), '1');
@@ -205,7 +205,7 @@ test('file watcher: a link in the middle of a path is watched where it lies', (c
   );
 });
 
-test('file watcher: a file that appears for a pattern is a change, and so is one that goes', (context) => {
+test('file watcher: a file that comes or goes for a pattern is a change', (context) => {
   const bench = new Bench(context);
   mkdirSync(bench.path('conf.d'));
   bench.watch([], [{ pattern: 'conf.d/*.toml', folder: bench.folder }]);

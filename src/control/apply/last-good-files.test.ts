@@ -150,7 +150,7 @@ test('last good: versions that do not fit the rest reject the whole, and say so'
   assert.match(gone.report, /slow/);
 });
 
-test('last good: a value that cannot be read is the fault of the file that asks for it', async () => {
+test('last good: a value that cannot be read is an error of the file that asks', async () => {
   const files = {
     ...GOOD,
     '/p/conf.d/a.toml': `${service('a', 1)}[services.a.sticky]\ncookie = "\${file:name}"\n`,

@@ -148,6 +148,19 @@ test('reload: an error rejects, keeps what is served, and is over when the file 
   assert.match(world.lines.at(-1)!, /good again/);
 });
 
+test('reload: files without a listener are rejected, as a full disk leaves them', async () => {
+  const world = await new World().open();
+  for (const left of ['', '# nothing\n', text(2).replace(/\[listeners[^]*?\[routes/, '[routes')]) {
+    world.files[MAIN] = left;
+    assert.equal((await world.reloader.preview()).status, 'rejected');
+    const outcome = await world.reloader.reload('file');
+    assert.equal(outcome.status, 'rejected');
+    assert.match(outcome.message, /no listener/);
+    assert.ok(!world.reloader.isGood);
+  }
+  assert.deepEqual(world.published, []);
+});
+
 test('reload: files that have not changed are not loaded again', async () => {
   const world = await new World().open();
   world.files[MAIN] = text(2, 'nonsense');
@@ -183,8 +196,8 @@ test('reload: a publication that fails rejects, and may be tried again', async (
 
 test('reload: calls during one share a single further one', async () => {
   const world = await new World().open();
-  let open: () => void = () => {};
-  world.gate = new Promise((resolve) => (open = resolve));
+  const { promise, resolve: open } = Promise.withResolvers<void>();
+  world.gate = promise;
   world.files[MAIN] = text(2);
   const first = world.reloader.reload('file');
   while (world.inputs.length === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -224,10 +237,10 @@ test('reload: a setting that needs a new process is said, the rest is applied', 
 
 test('reload: a broken included file is served as it was, and counts as not good', async () => {
   const world = new World();
-  const part = (port: number): string =>
+  const part =
     `[routes.b]\nhost = "b.example"\nservice = "b"\n` +
-    `[services.b]\nendpoints = ["http://10.0.0.2:${port}"]\n`;
-  world.files['/p/conf.d/b.toml'] = part(1);
+    `[services.b]\nendpoints = ["http://10.0.0.2:80"]\n`;
+  world.files['/p/conf.d/b.toml'] = part;
   await world.open();
   world.files['/p/conf.d/b.toml'] = '[routes.b';
   world.files[MAIN] = text(2);
@@ -235,7 +248,7 @@ test('reload: a broken included file is served as it was, and counts as not good
   assert.equal(outcome.status, 'applied');
   assert.deepEqual(outcome.badFiles, [{ path: '/p/conf.d/b.toml', serves: 'last-good' }]);
   assert.ok(!world.reloader.isGood);
-  assert.equal(world.reloader.files.find(({ path }) => path.endsWith('b.toml'))?.text, part(1));
+  assert.equal(world.reloader.files.find(({ path }) => path.endsWith('b.toml'))?.text, part);
   assert.equal(world.reloader.config.services.length, 2);
 });
 
@@ -260,7 +273,7 @@ test('preview: says what would be, and changes nothing', async () => {
   assert.ok(world.reloader.isGood);
 });
 
-test('rollback: the configuration before comes back, and the files are not tried again', async () => {
+test('rollback: the former configuration comes back, the files wait for a change', async () => {
   const world = await new World().open();
   world.files[MAIN] = text(2);
   await world.reloader.reload('file');

@@ -8,13 +8,16 @@
  * R3  files that are what they were at the last look are not loaded again, with one exception: a
  *     publication that failed may succeed the next time (an address in use becomes free).
  * R4  files that were taken back by a rollback are not tried again until they change.
- * R5  a rollback goes to the last configuration that passed its window, not to one that was
+ * R5  a reload never ends all service: files without any listener (cut off while they were written,
+ *     by a full disk perhaps) are rejected while there is one.
+ * R6  a rollback goes to the last configuration that passed its window, not to one that was
  *     itself being watched.
  */
 
 import type { Config } from '../config/config.ts';
 import type { ConfigSource } from '../config/config-source.ts';
 import type { LoadOptions } from '../config/load-config.ts';
+import { LoadMemory } from '../config/load-memory.ts';
 import { summarizeIssues } from '../config/render-issue.ts';
 import { changedRoutes, diffConfigs, needsRestart, summarizeChanges } from './config-diff.ts';
 import type { Change } from './config-diff.ts';
@@ -92,9 +95,11 @@ type Result = Pick<ReloadOutcome, 'status' | 'message'> & Partial<ReloadOutcome>
 export class Reloader {
   readonly #options: ReloaderOptions;
   readonly #startConfig: Config;
+  /** So that what did not change is neither decoded nor compared again. */
+  readonly #memory = new LoadMemory();
   readonly #counts = { applied: 0, unchanged: 0, rejected: 0, rollbacks: 0 };
   #served: State;
-  /** R5. */
+  /** R6. */
   #proven: State;
   #generation: number;
   #look: Look | null = null;
@@ -160,24 +165,9 @@ export class Reloader {
     return this.#pending;
   }
 
-  /** What a reload would do now. Changes nothing. Never rejects. */
-  async preview(): Promise<ReloadPreview> {
-    if (this.#options.path === '') return { ...NOTHING, ...NO_FILE };
-    try {
-      const load = await this.#load();
-      if (this.#wasTakenBack()) return this.#look!.outcome;
-      if (load.config === null) return { ...describe(load), ...rejection(load) };
-      const changes = diffConfigs(this.#served.config, load.config);
-      const status = changes.length === 0 ? 'unchanged' : 'applied';
-      const message =
-        status === 'unchanged'
-          ? 'a reload would change nothing'
-          : `a reload would change: ${summarizeChanges(changes)}`;
-      const restart = needsRestart(this.#startConfig, load.config);
-      return { ...describe(load), status, changes, needsRestart: restart, message };
-    } catch (error) {
-      return { ...NOTHING, status: 'rejected', message: errorText(error) };
-    }
+  /** What a reload would do now, after those asked for. Changes nothing. Never rejects. */
+  preview(): Promise<ReloadPreview> {
+    return this.#enqueue(() => this.#preview());
   }
 
   /**
@@ -196,7 +186,28 @@ export class Reloader {
     this.#options.guard?.close();
   }
 
-  #enqueue(task: () => Promise<ReloadOutcome>): Promise<ReloadOutcome> {
+  async #preview(): Promise<ReloadPreview> {
+    if (this.#options.path === '') return { ...NOTHING, ...NO_FILE };
+    try {
+      const load = await this.#load();
+      if (this.#wasTakenBack()) return this.#look!.outcome;
+      const refusal = this.#refusal(load);
+      if (load.config === null || refusal !== null) return { ...describe(load), ...refusal! };
+      const changes = diffConfigs(this.#served.config, load.config);
+      const status = changes.length === 0 ? 'unchanged' : 'applied';
+      const message =
+        status === 'unchanged'
+          ? 'a reload would change nothing'
+          : `a reload would change: ${summarizeChanges(changes)}`;
+      const restart = needsRestart(this.#startConfig, load.config);
+      return { ...describe(load), status, changes, needsRestart: restart, message };
+    } catch (error) {
+      return { ...NOTHING, status: 'rejected', message: errorText(error) };
+    }
+  }
+
+  /** @param task never rejects */
+  #enqueue<Answer>(task: () => Promise<Answer>): Promise<Answer> {
     const result = this.#tail.then(task);
     this.#tail = result;
     return result;
@@ -235,8 +246,9 @@ export class Reloader {
     const load = await this.#load();
     this.#options.onInputs?.(load.inputs, load.isCurrent);
     const { config } = load;
-    if (config === null) {
-      return this.#looked(load, this.#outcome(cause, startMs, rejection(load), load));
+    const refusal = this.#refusal(load);
+    if (config === null || refusal !== null) {
+      return this.#looked(load, this.#outcome(cause, startMs, refusal!, load));
     }
     const before = this.#served.config;
     const changes = diffConfigs(before, config);
@@ -289,7 +301,19 @@ export class Reloader {
 
   #load(): Promise<GoodLoad> {
     const { path, source, loadOptions } = this.#options;
-    return loadWithLastGood(path, source, this.#served.good, loadOptions);
+    const options = { memory: this.#memory, ...loadOptions };
+    return loadWithLastGood(path, source, this.#served.good, options);
+  }
+
+  /** @returns null when the load may be served (R5) */
+  #refusal({ config, issues }: GoodLoad): Result | null {
+    if (config === null) {
+      const text = `the configuration has ${summarizeIssues(issues)}`;
+      return { status: 'rejected', message: `${text}; what was served is served on` };
+    }
+    if (config.listeners.length > 0 || this.#served.config.listeners.length === 0) return null;
+    const message = 'the files have no listener any more; to end all service, stop the proxy';
+    return { status: 'rejected', message };
   }
 
   /** @returns why it failed, or null */
@@ -323,7 +347,7 @@ export class Reloader {
     });
   }
 
-  /** R5. */
+  /** R6. */
   #watch(): void {
     const { guard } = this.#options;
     const state = this.#served;
@@ -389,11 +413,6 @@ const NOTHING = { changes: [], needsRestart: [], issues: [], badFiles: [], repor
 function describe(load: GoodLoad): typeof NOTHING & Pick<GoodLoad, 'issues' | 'badFiles'> {
   const { issues, badFiles, report } = load;
   return { ...NOTHING, issues, badFiles, report } as never;
-}
-
-function rejection({ issues }: GoodLoad): { status: 'rejected'; message: string } {
-  const message = `the configuration has ${summarizeIssues(issues)}; what was served is served on`;
-  return { status: 'rejected', message };
 }
 
 function appliedText(changes: readonly Change[]): string {

@@ -3,7 +3,7 @@
  *
  * E1  `stateOf` is the only place that turns checks, ejection and the operator's word into a state.
  * E2  n ejections in a row last n times as long; one is forgiven after a good time as long as it
- *     was.
+ *     was. None ends while the endpoint refuses connections.
  */
 
 import type { EndpointState, OutlierCause } from '../../contract/health.ts';
@@ -40,6 +40,8 @@ export interface EndpointRecord {
   ejectionsInRow: number;
   /** When the current ejection ends, or when the last one ended; monotonic. */
   ejectionEndMs: number;
+  /** Why it did not end in time; empty while it is not over. */
+  refusal: string;
   cancelEjection: () => void;
   /** Ever. */
   ejections: number;
@@ -73,6 +75,7 @@ export function newRecord(
     outlierCause: null,
     ejectionsInRow: 0,
     ejectionEndMs: 0,
+    refusal: '',
     cancelEjection: () => {},
     ejections: 0,
     isDraining: false,
@@ -94,7 +97,10 @@ export function stateOf(record: EndpointRecord): EndpointState {
 export function reasonOf(record: EndpointRecord): string {
   const reasons: string[] = [];
   if (record.isDraining) reasons.push('drained by an operator');
-  if (record.isEjected) reasons.push(`ejected: ${CAUSES[record.outlierCause!]}`);
+  if (record.isEjected) {
+    const refusal = record.refusal === '' ? '' : `, and still ${record.refusal}`;
+    reasons.push(`ejected: ${CAUSES[record.outlierCause!]}${refusal}`);
+  }
   if (record.isWaiting) reasons.push('waits for its first good check');
   const isFailing = (record.isWaiting || record.check === 'bad') && record.failure !== '';
   if (isFailing) reasons.push(`check: ${record.failure}`);
@@ -143,6 +149,7 @@ export function eject(
   record.ejectionsInRow++;
   record.ejections++;
   record.isEjected = true;
+  record.refusal = '';
   record.outlierCause = cause;
   record.ejectionEndMs = nowMs + ejectionMs(spec, record.ejectionsInRow);
 }

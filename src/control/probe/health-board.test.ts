@@ -4,7 +4,7 @@ import test from 'node:test';
 import type { EndpointHealth } from '../../contract/health.ts';
 import type { OutlierSpec } from '../../contract/resilience.ts';
 import type { HealthCheckConfig, ServiceConfig } from '../config/config.ts';
-import { HealthBoard } from './health-board.ts';
+import { HealthBoard, RETURN_INTERVAL_MS } from './health-board.ts';
 
 const CHECK: HealthCheckConfig = {
   kind: 'http',
@@ -58,6 +58,8 @@ function open(...services: ServiceConfig[]) {
   const timers = new Set<{ readonly atMs: number; readonly callback: () => void }>();
   const told: string[] = [];
   const log: string[] = [];
+  /** Endpoints that accept no connection. */
+  const refused = new Set<string>();
   const board = new HealthBoard({
     nowMs: () => clock.ms,
     wallMs: () => 1_000_000 + clock.ms,
@@ -66,6 +68,8 @@ function open(...services: ServiceConfig[]) {
       timers.add(timer);
       return () => timers.delete(timer);
     },
+    tryConnect: (_service, endpoint, done) =>
+      done(refused.has(endpoint) ? 'connection refused' : ''),
     publish: (endpoints) => told.push(...endpoints.map(short)),
     onChange: ({ endpoint, state, reason }) => log.push(`${endpoint} ${state}: ${reason}`),
   });
@@ -87,6 +91,7 @@ function open(...services: ServiceConfig[]) {
     board,
     log,
     timers,
+    refused,
     advance,
     /** What workers were told since the last call. */
     told: () => told.splice(0),
@@ -376,4 +381,22 @@ test('health board: a drain while a configuration is tried outlives its failure'
   board.drain('a');
   takeBack();
   assert.equal(state('a'), 'draining');
+});
+
+test('health board: an ejection does not end while connections are refused', () => {
+  const { board, outlier, told, advance, refused, timers } = open(service({ check: null }));
+  refused.add('a');
+  outlier('a');
+  advance(1_000 + 10 * RETURN_INTERVAL_MS - 1);
+  assert.deepEqual(told(), ['a down']);
+  assert.equal(
+    board.rows()[0]!.reason,
+    'ejected: too many faults in a row, and still connection refused',
+  );
+  refused.delete('a');
+  advance(1);
+  assert.deepEqual(told(), ['a up slowly']);
+  assert.equal(timers.size, 0);
+  outlier('a');
+  assert.equal(board.rows()[0]!.reason, 'ejected: too many faults in a row');
 });

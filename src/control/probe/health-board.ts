@@ -13,8 +13,12 @@
 import type { EndpointHealth, EndpointState, OutlierReport } from '../../contract/health.ts';
 import { endpointId } from '../../contract/health.ts';
 import type { ServiceConfig } from '../config/config.ts';
+import type { Verdict } from './check.ts';
 import type { CheckResult, EndpointRecord } from './endpoint-record.ts';
 import { countCheck, eject, endEjection, newRecord, reasonOf, stateOf } from './endpoint-record.ts';
+
+/** How often an endpoint is asked that refuses connections when its ejection is over. */
+export const RETURN_INTERVAL_MS = 1_000;
 
 export interface HealthBoardOptions {
   /** Monotonic milliseconds. */
@@ -25,6 +29,15 @@ export interface HealthBoardOptions {
   readonly setTimer: (delayMs: number, callback: () => void) => () => void;
   /** Tells every worker. Called inside the method that caused it, with at least one endpoint. */
   readonly publish: (endpoints: readonly EndpointHealth[]) => void;
+  /**
+   * Tries to connect to an endpoint, so that requests need not find out that it is still dead.
+   * @param done told the verdict, once; also when nobody can say
+   */
+  readonly tryConnect: (
+    service: string,
+    endpoint: string,
+    done: (verdict: Verdict) => void,
+  ) => void;
   /** An endpoint changed its state; for the log. */
   readonly onChange: (row: HealthRow) => void;
 }
@@ -215,7 +228,7 @@ export class HealthBoard {
   #arm(record: EndpointRecord): void {
     const { nowMs, setTimer } = this.#options;
     const restMs = Math.max(0, record.ejectionEndMs - nowMs());
-    record.cancelEjection = setTimer(restMs, () => this.#endEjection(record));
+    record.cancelEjection = setTimer(restMs, () => this.#tryReturn(record));
   }
 
   #setDraining(endpoint: string, service: string | null, isDraining: boolean): number {
@@ -230,9 +243,24 @@ export class HealthBoard {
     return count;
   }
 
-  #endEjection(record: EndpointRecord): void {
-    endEjection(record, this.#options.nowMs());
-    this.#tell(this.#services.get(record.service)!, [record]);
+  /** Its time is over: it returns if it accepts connections, else it is asked again. */
+  #tryReturn({ service, endpoint }: EndpointRecord): void {
+    const { nowMs, tryConnect } = this.#options;
+    tryConnect(service, endpoint, (verdict) => {
+      const owner = this.#services.get(service);
+      const record = owner?.endpoints.get(endpoint);
+      if (owner === undefined || record === undefined) return;
+      // Meanwhile its checks may have brought it back, and its traffic ejected it again.
+      if (!record.isEjected || record.ejectionEndMs > nowMs()) return;
+      if (verdict === '' || verdict === null) {
+        endEjection(record, nowMs());
+        this.#tell(owner, [record]);
+        return;
+      }
+      record.refusal = verdict;
+      record.ejectionEndMs = nowMs() + RETURN_INTERVAL_MS;
+      this.#arm(record);
+    });
   }
 
   #tell(owner: ServiceRecord, records: Iterable<EndpointRecord>): void {

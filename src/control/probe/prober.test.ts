@@ -15,7 +15,13 @@ function service(
     const key = `http://${host}`;
     return { key, kind: 'tcp', host, port: 80, authority: host, weight: 1 };
   });
-  const healthCheck = { kind: 'http', intervalMs: 1_000, timeoutMs: 2_000, initial: 'up' };
+  const healthCheck = {
+    kind: 'http',
+    intervalMs: 1_000,
+    timeoutMs: 2_000,
+    initial: 'up',
+    upCount: 2,
+  };
   return {
     name,
     endpoints,
@@ -218,4 +224,35 @@ test('prober: after close nothing runs and no timer is left', () => {
   assert.equal(running.length, 0);
   assert.equal(timers.size, 0);
   assert.deepEqual(results, []);
+});
+
+test('prober: while in doubt it asks every second, then as seldom as before', () => {
+  const { prober, advance, running, starts } = open();
+  prober.configure([service('s', ['a'], { initial: 'down', intervalMs: 60_000, upCount: 2 })]);
+  const verdicts = ['', 'refused', 'refused', '', '', ''];
+  for (const verdict of verdicts) {
+    while (running.length === 0) advance(10);
+    running[0]!.answer(verdict);
+  }
+  const gaps = starts.slice(1).map(({ ms }, index) => ms - starts[index]!.ms);
+  const isShort = gaps.map((gap) => gap >= 900 && gap <= 1_110);
+  assert.deepEqual(isShort, [false, true, true, true, false], String(gaps));
+});
+
+test('prober: tries a connection once, for endpoints without checks as well', () => {
+  const { prober, advance, running, timers, results } = open();
+  prober.configure([service('s', ['a'], null)]);
+  const verdicts: Verdict[] = [];
+  const keep = (verdict: Verdict): unknown => verdicts.push(verdict);
+  prober.tryConnect('s', 'http://a', keep);
+  running[0]!.answer('connection refused');
+  prober.tryConnect('s', 'http://a', keep);
+  running[0]!.answer('');
+  prober.tryConnect('s', 'http://a', keep);
+  advance(1_000);
+  prober.tryConnect('s', 'http://nobody', keep);
+  assert.deepEqual(verdicts, ['connection refused', '', 'no answer within 1s', null]);
+  assert.equal(timers.size, 0);
+  assert.deepEqual(results, [], 'these are no checks');
+  assert.equal(prober.checkCount, 0);
 });

@@ -6,6 +6,8 @@
  *     whose time has come wait in order.
  * Q2  a reload leaves checks alone that did not change.
  * Q3  a check that fails for want of our own means is not held against the endpoint.
+ * Q4  while there is doubt (a check failed, and not enough were good since) an endpoint is asked at
+ *     least every `DOUBT_INTERVAL_MS`, however long the interval.
  */
 
 import { formatDuration } from '../../base/duration.ts';
@@ -18,6 +20,10 @@ import { tcpCheck } from './tcp-check.ts';
 
 /** Checks in progress at a time. */
 export const CHECKS_MAX = 64;
+/** Longest interval while checks fail or have just begun to succeed again. */
+export const DOUBT_INTERVAL_MS = 1_000;
+/** Longest wait for a connection in `tryConnect`. */
+const CONNECT_TIMEOUT_MS = 1_000;
 /** Share of an interval by which it is shortened or prolonged at random. */
 const JITTER = 0.1;
 
@@ -34,15 +40,23 @@ export interface ProberOptions {
   readonly run?: { readonly [kind in HealthCheckConfig['kind']]: RunCheck };
 }
 
-/** The checks of one endpoint of a service. */
-interface Subject {
-  readonly service: string;
-  readonly endpoint: string;
+/** A check that is due, waits for its turn or is in progress. */
+interface Job {
   readonly target: CheckTarget;
   readonly config: HealthCheckConfig;
+  /** Its verdict; null too when it was cancelled before it had one. */
+  readonly onVerdict: (verdict: Verdict, tookMs: number) => void;
   /** Ends what is due or in progress. */
   cancel: () => void;
   isCancelled: boolean;
+}
+
+/** The checks of one endpoint of a service. */
+interface Subject extends Job {
+  readonly service: string;
+  readonly endpoint: string;
+  /** Good checks still needed before there is no doubt. */
+  doubt: number;
 }
 
 export class Prober {
@@ -51,8 +65,9 @@ export class Prober {
   failedCount = 0;
   readonly #options: ProberOptions;
   readonly #run: { readonly [kind in HealthCheckConfig['kind']]: RunCheck };
+  #targets = new Map<string, CheckTarget>();
   #subjects = new Map<string, Subject>();
-  #waiting: Subject[] = [];
+  #waiting: Job[] = [];
   #inProgress = 0;
 
   constructor(options: ProberOptions) {
@@ -64,20 +79,41 @@ export class Prober {
   configure(services: readonly ServiceConfig[]): void {
     const before = this.#subjects;
     this.#subjects = new Map();
+    this.#targets = new Map();
     for (const { name, healthCheck, endpoints } of services) {
-      if (healthCheck === null) continue;
       for (const endpoint of endpoints) {
         const id = endpointId(name, endpoint.key);
+        const target = targetOf(endpoint);
+        this.#targets.set(id, target);
+        if (healthCheck === null) continue;
         const known = before.get(id);
-        if (known !== undefined && isSame(known, endpoint, healthCheck)) {
+        if (known !== undefined && isSame(known, target, healthCheck)) {
           this.#subjects.set(id, known);
           before.delete(id);
         } else {
-          this.#subjects.set(id, this.#begin(name, endpoint, healthCheck));
+          this.#subjects.set(id, this.#begin(name, endpoint.key, target, healthCheck));
         }
       }
     }
-    for (const gone of before.values()) stop(gone);
+    for (const gone of before.values()) {
+      gone.isCancelled = true;
+      gone.cancel();
+    }
+  }
+
+  /**
+   * Tries once to connect to an endpoint, whether or not it has checks; for
+   * `HealthBoardOptions.tryConnect`.
+   * @param done told the verdict, once; null when the endpoint is not configured
+   */
+  tryConnect(service: string, endpoint: string, done: (verdict: Verdict) => void): void {
+    const target = this.#targets.get(endpointId(service, endpoint));
+    if (target === undefined) {
+      done(null);
+      return;
+    }
+    const onVerdict = (verdict: Verdict): void => done(verdict);
+    this.#enqueue({ target, config: CONNECT, onVerdict, cancel: () => {}, isCancelled: false });
   }
 
   /** Ends all checks, for a process that ends or drains. */
@@ -85,16 +121,21 @@ export class Prober {
     this.configure([]);
   }
 
-  #begin(service: string, endpoint: EndpointConfig, config: HealthCheckConfig): Subject {
-    const { key, kind, host, port, authority } = endpoint;
-    const target = { kind, host, port, authority };
+  #begin(
+    service: string,
+    endpoint: string,
+    target: CheckTarget,
+    config: HealthCheckConfig,
+  ): Subject {
     const subject: Subject = {
       service,
-      endpoint: key,
+      endpoint,
       target,
       config,
+      onVerdict: (verdict, tookMs) => this.#finish(subject, verdict, tookMs),
       cancel: () => {},
       isCancelled: false,
+      doubt: 0,
     };
     const isUrgent = config.initial === 'down';
     this.#schedule(subject, isUrgent ? 0 : config.intervalMs * this.#options.random());
@@ -102,23 +143,25 @@ export class Prober {
   }
 
   #schedule(subject: Subject, delayMs: number): void {
-    subject.cancel = this.#options.setTimer(delayMs, () => {
-      this.#waiting.push(subject);
-      this.#startWaiting();
-    });
+    subject.cancel = this.#options.setTimer(delayMs, () => this.#enqueue(subject));
+  }
+
+  #enqueue(job: Job): void {
+    this.#waiting.push(job);
+    this.#startWaiting();
   }
 
   #startWaiting(): void {
     while (this.#inProgress < CHECKS_MAX) {
-      const subject = this.#waiting.shift();
-      if (subject === undefined) return;
-      if (!subject.isCancelled) this.#start(subject);
+      const job = this.#waiting.shift();
+      if (job === undefined) return;
+      if (!job.isCancelled) this.#start(job);
     }
   }
 
-  #start(subject: Subject): void {
+  #start(job: Job): void {
     const { nowMs, setTimer } = this.#options;
-    const { config } = subject;
+    const { target, config } = job;
     const startMs = nowMs();
     let isOver = false;
     const finish = (verdict: Verdict): void => {
@@ -126,47 +169,61 @@ export class Prober {
       isOver = true;
       cancelTimeout();
       this.#inProgress--;
-      if (!subject.isCancelled) this.#finish(subject, startMs, verdict);
+      if (!job.isCancelled) job.onVerdict(verdict, nowMs() - startMs);
       this.#startWaiting();
     };
     this.#inProgress++;
-    const stopCheck = this.#run[config.kind](subject.target, config, finish);
+    const stopCheck = this.#run[config.kind](target, config, finish);
     const cancelTimeout = setTimer(config.timeoutMs, () => {
       stopCheck();
       finish(`no answer within ${formatDuration(config.timeoutMs)}`);
     });
-    subject.cancel = () => {
+    job.cancel = () => {
       stopCheck();
       finish(null);
     };
   }
 
-  #finish(subject: Subject, startMs: number, verdict: Verdict): void {
-    const { nowMs, random, onCheck } = this.#options;
+  #finish(subject: Subject, verdict: Verdict, tookMs: number): void {
+    const { random, onCheck } = this.#options;
     const { service, endpoint, config } = subject;
-    const endMs = nowMs();
-    const intervalMs = config.intervalMs * (1 - JITTER + 2 * JITTER * random());
-    this.#schedule(subject, Math.max(0, startMs + intervalMs - endMs));
+    if (verdict !== null)
+      subject.doubt = verdict === '' ? Math.max(0, subject.doubt - 1) : config.upCount;
+    const isDoubtful = subject.doubt > 0;
+    const usualMs = isDoubtful ? Math.min(config.intervalMs, DOUBT_INTERVAL_MS) : config.intervalMs;
+    const intervalMs = usualMs * (1 - JITTER + 2 * JITTER * random());
+    this.#schedule(subject, Math.max(0, intervalMs - tookMs));
     if (verdict === null) return;
     this.checkCount++;
     if (verdict !== '') this.failedCount++;
-    onCheck(service, endpoint, {
-      isGood: verdict === '',
-      reason: verdict,
-      latencyMs: endMs - startMs,
-    });
+    onCheck(service, endpoint, { isGood: verdict === '', reason: verdict, latencyMs: tookMs });
   }
 }
 
-function stop(subject: Subject): void {
-  subject.isCancelled = true;
-  subject.cancel();
+/** As a check of kind `tcp` without settings. */
+const CONNECT: HealthCheckConfig = {
+  kind: 'tcp',
+  path: '/',
+  method: 'GET',
+  host: null,
+  port: null,
+  headers: [],
+  statuses: [],
+  body: null,
+  intervalMs: 0,
+  timeoutMs: CONNECT_TIMEOUT_MS,
+  upCount: 1,
+  downCount: 1,
+  initial: 'up',
+};
+
+function targetOf({ kind, host, port, authority }: EndpointConfig): CheckTarget {
+  return { kind, host, port, authority };
 }
 
-function isSame(known: Subject, endpoint: EndpointConfig, config: HealthCheckConfig): boolean {
-  const { kind, host, port, authority } = endpoint;
+function isSame(known: Subject, target: CheckTarget, config: HealthCheckConfig): boolean {
   return (
-    JSON.stringify(known.target) === JSON.stringify({ kind, host, port, authority }) &&
+    JSON.stringify(known.target) === JSON.stringify(target) &&
     (known.config === config || JSON.stringify(known.config) === JSON.stringify(config))
   );
 }

@@ -146,12 +146,10 @@ export class Attempts {
 
   private repeat(endpoint: Endpoint): void {
     const { exchange } = this;
-    const { state } = exchange.route!.service;
     exchange.plane.cells[endpoint.metricBase + EndpointCell.retries]!++;
     this.current.responseHead.reset();
     const fault = this.launch(this.current, endpoint, true);
     if (fault !== Fault.none) exchange.fail(fault);
-    else state.wake(); // The endpoint it left has room again.
   }
 
   /** Another attempt instead of the response whose head is here, if there may be one. */

@@ -341,7 +341,6 @@ export class Exchange implements PlaceWaiter {
 
   private enterService(): void {
     const { state } = this.route!.service;
-    state.budget.onRequest(this.startMs);
     const entry = state.enter(this);
     if (entry === Fault.none) {
       this.takePlace();
@@ -353,6 +352,7 @@ export class Exchange implements PlaceWaiter {
   private takePlace(): void {
     this.hasPlace = true;
     this.state = State.trying;
+    this.route!.service.state.budget.onRequest(this.startMs);
     this.plane.cells[this.route!.service.metricBase + ServiceCell.exchangesInProgress]!++;
   }
 

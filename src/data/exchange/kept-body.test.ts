@@ -6,7 +6,7 @@ import type { Chunk } from '../io/backend.ts';
 import { CHUNK_HEADROOM } from '../io/backend.ts';
 import { Simulation } from '../io/sim/simulation.ts';
 import type { UpstreamConnection } from '../pool/upstream-connection.ts';
-import { KeptBody } from './kept-body.ts';
+import { KeptBody, KeptMemory } from './kept-body.ts';
 
 /** Takes what a replay sends; blocks after each piece when it is told to. */
 class Sink {
@@ -31,8 +31,8 @@ interface Setup {
 
 function setUp(sizeMax: number, announced = -1, memoryMax = 8_388_608): Setup {
   const sim = new Simulation({ seed: 1, memoryMax });
-  const kept = new KeptBody(sim);
-  kept.begin(sizeMax, announced);
+  const kept = new KeptBody(sim, new KeptMemory());
+  kept.begin(sizeMax, announced, memoryMax);
   const add = (text: string): void => {
     const chunk = sim.chunks.acquire(text.length)!;
     chunk.bytes.set(Buffer.from(text, 'latin1'), CHUNK_HEADROOM);
@@ -104,5 +104,29 @@ test('kept body: without memory it is dropped, and nothing leaks', () => {
   for (let i = 0; i < 10; i++) kept.add(source, CHUNK_HEADROOM, CHUNK_HEADROOM + 8_000);
   assert.equal(kept.isWhole, false);
   for (const chunk of others) sim.chunks.release(chunk);
+  assert.equal(sim.chunks.heldCount, 0);
+});
+
+test('kept body: all bodies together hold at most a quarter of the buffer memory', () => {
+  const sim = new Simulation({ seed: 1 });
+  const memory = new KeptMemory();
+  const bufferSizeMax = 1_048_576;
+  const source = sim.chunks.acquire(16_000)!;
+  const bodies = Array.from({ length: 100 }, () => new KeptBody(sim, memory));
+  for (const body of bodies) {
+    body.begin(100_000, -1, bufferSizeMax);
+    body.add(source, CHUNK_HEADROOM, CHUNK_HEADROOM + 4_000);
+    assert.ok(memory.size <= bufferSizeMax / 4, String(memory.size));
+  }
+  const keptCount = bodies.filter((body) => body.isWhole).length;
+  assert.ok(keptCount > 5 && keptCount < 100, String(keptCount));
+  for (const body of bodies) body.drop();
+  assert.equal(memory.size, 0);
+  const again = new KeptBody(sim, memory);
+  again.begin(100_000, -1, bufferSizeMax);
+  again.add(source, CHUNK_HEADROOM, CHUNK_HEADROOM + 4_000);
+  assert.equal(again.isWhole, true, 'there is room again');
+  again.drop();
+  sim.chunks.release(source);
   assert.equal(sim.chunks.heldCount, 0);
 });

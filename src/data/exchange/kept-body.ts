@@ -5,7 +5,9 @@
  * K1  at most `sizeMax` bytes are kept; past it all of it is dropped and the request cannot be
  *     sent again. Large pieces are kept where they were received, small ones are copied together,
  *     so that the chunks held are at most a few times the bytes kept.
- * K2  what is replayed is what was added, in order; nothing is added while a replay is under way.
+ * K2  all bodies kept by a worker hold at most a share of its buffer memory: past it one more is
+ *     not kept, so that what may be sent again never crowds out what is sent.
+ * K3  what is replayed is what was added, in order; nothing is added while a replay is under way.
  */
 
 import { copyBytes } from '../../base/copy-bytes.ts';
@@ -17,11 +19,20 @@ import type { UpstreamConnection } from '../pool/upstream-connection.ts';
 const REFERENCE_SIZE_MIN = 8_192;
 /** Size of a chunk in which small pieces are gathered. */
 const GATHER_SIZE = 16_320;
+/** Part of a worker's buffer memory that kept bodies may hold. */
+const MEMORY_SHARE = 1 / 4;
+
+/** What the kept bodies of one worker hold. */
+export class KeptMemory {
+  /** Bytes of chunks, used or not; a chunk kept twice counts twice. */
+  size = 0;
+}
 
 export class KeptBody {
   /** Everything so far is kept. */
   isWhole = false;
   private readonly backend: IoBackend;
+  private readonly memory: KeptMemory;
   private readonly chunks: Chunk[] = [];
   private readonly starts: number[] = [];
   private readonly ends: number[] = [];
@@ -29,16 +40,24 @@ export class KeptBody {
   private lastRoomEnd = 0;
   private size = 0;
   private sizeMax = 0;
+  private memoryMax = 0;
   /** Pieces sent by the replay under way; -1 when there is none. */
   private replayed = -1;
 
-  constructor(backend: IoBackend) {
+  /** @param memory shared by all bodies of the worker */
+  constructor(backend: IoBackend, memory: KeptMemory) {
     this.backend = backend;
+    this.memory = memory;
   }
 
-  /** Starts to keep. @param announcedSize of the body; -1 when it is not known */
-  begin(sizeMax: number, announcedSize: number): void {
+  /**
+   * Starts to keep.
+   * @param announcedSize of the body; -1 when it is not known
+   * @param bufferSizeMax memory of the worker
+   */
+  begin(sizeMax: number, announcedSize: number, bufferSizeMax: number): void {
     this.sizeMax = sizeMax;
+    this.memoryMax = bufferSizeMax * MEMORY_SHARE;
     this.isWhole = sizeMax > 0 && announcedSize <= sizeMax;
   }
 
@@ -82,20 +101,22 @@ export class KeptBody {
     this.size = 0;
     this.lastRoomEnd = 0;
     if (this.chunks.length === 0) return;
-    for (const chunk of this.chunks) this.backend.chunks.release(chunk);
+    for (const chunk of this.chunks) {
+      this.memory.size -= chunk.bytes.length;
+      this.backend.chunks.release(chunk);
+    }
     this.chunks.length = 0;
     this.starts.length = 0;
     this.ends.length = 0;
   }
 
-  /** @returns false without memory */
+  /** @returns false without memory (K2) */
   private keep(chunk: Chunk, start: number, end: number): boolean {
     if (end - start >= REFERENCE_SIZE_MIN) {
       const kept = this.backend.keep(chunk, start, end);
       if (kept === null) return false;
-      this.push(kept, this.backend.keptStart, end - start);
       this.lastRoomEnd = 0;
-      return true;
+      return this.push(kept, this.backend.keptStart, end - start);
     }
     const last = this.chunks.length - 1;
     const room = last < 0 ? 0 : this.lastRoomEnd - this.ends[last]!;
@@ -107,9 +128,8 @@ export class KeptBody {
     const own = this.backend.chunks.acquire(this.gatherSize(end - start));
     if (own === null) return false;
     copyBytes(own.bytes, CHUNK_HEADROOM, chunk.bytes, start, end);
-    this.push(own, CHUNK_HEADROOM, end - start);
     this.lastRoomEnd = own.bytes.length - CHUNK_TAILROOM;
-    return true;
+    return this.push(own, CHUNK_HEADROOM, end - start);
   }
 
   /** No more room than the limit can fill. */
@@ -117,9 +137,12 @@ export class KeptBody {
     return Math.min(GATHER_SIZE, Math.max(size, this.sizeMax - this.size + size));
   }
 
-  private push(chunk: Chunk, start: number, size: number): void {
+  /** @returns false when the worker keeps enough already; the caller drops all then */
+  private push(chunk: Chunk, start: number, size: number): boolean {
+    this.memory.size += chunk.bytes.length;
     this.chunks.push(chunk);
     this.starts.push(start);
     this.ends.push(start + size);
+    return this.memory.size <= this.memoryMax;
   }
 }

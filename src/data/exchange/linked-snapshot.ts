@@ -23,6 +23,8 @@ export interface LinkedSnapshot {
   readonly routes: readonly LinkedRoute[];
   /** As in the snapshot. */
   readonly services: readonly LinkedService[];
+  /** Index of the service of each route. */
+  readonly routeServices: Int32Array;
   readonly limits: LimitsSpec;
   readonly requestLimits: H1Limits;
   readonly observe: ObserveSpec;

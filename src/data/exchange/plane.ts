@@ -9,6 +9,7 @@ import type { AccessLog } from '../record/access-log.ts';
 import type { IoBackend } from '../io/backend.ts';
 import { OverloadLevel } from '../overload/overload-level.ts';
 import { Exchange } from './exchange.ts';
+import { KeptMemory } from './kept-body.ts';
 import type { LinkedSnapshot } from './linked-snapshot.ts';
 
 /** Exchanges kept for reuse. */
@@ -27,6 +28,7 @@ export class Plane {
   onBurst: () => void = () => {};
   /** Lookups since the last timed one. */
   lookupCount = 0;
+  readonly keptMemory = new KeptMemory();
   /** Reports a bug of ours caught by the last resort. */
   readonly reportInternal: (error: unknown) => void;
   private readonly free: Exchange[] = [];

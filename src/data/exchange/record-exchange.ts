@@ -71,8 +71,8 @@ export function recordEnd(exchange: Exchange): void {
 function countFault(exchange: Exchange, cells: Float64Array): void {
   const fault = exchange.fault;
   cells[WorkerCell.faults + fault]!++;
-  const isUnavailable =
-    fault === Fault.noEndpoint || fault === Fault.queueFull || fault === Fault.queueTimeout;
+  const isRefused = fault === Fault.queueFull || fault === Fault.queueTimeout;
+  const isUnavailable = isRefused || fault === Fault.noEndpoint || fault === Fault.circuitOpen;
   if (isUnavailable && exchange.route !== null) {
     cells[exchange.route.service.metricBase + ServiceCell.unavailable]!++;
   }

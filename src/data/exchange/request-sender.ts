@@ -32,7 +32,7 @@ export class RequestSender {
   constructor(exchange: Exchange) {
     this.exchange = exchange;
     this.written = new WrittenRequest(exchange);
-    this.kept = new KeptBody(exchange.plane.backend);
+    this.kept = new KeptBody(exchange.plane.backend, exchange.plane.keptMemory);
   }
 
   get hasBody(): boolean {
@@ -130,10 +130,11 @@ export class RequestSender {
   }
 
   private beginKeeping(): void {
-    const { bodySizeMax } = this.exchange.route!.service.retry;
-    if (bodySizeMax > 0 && this.isRepeatable) {
-      this.kept.begin(bodySizeMax, this.exchange.requestHead.contentLength);
-    }
+    const { exchange } = this;
+    const { bodySizeMax } = exchange.route!.service.retry;
+    if (bodySizeMax === 0 || !this.isRepeatable) return;
+    const { bufferSizeMax } = exchange.linked!.limits;
+    this.kept.begin(bodySizeMax, exchange.requestHead.contentLength, bufferSizeMax);
   }
 
   /** Replays. @returns true when all of it was sent and the connection takes more */

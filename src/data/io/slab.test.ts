@@ -40,6 +40,21 @@ test('slab: serves a size with head and tail room from the smallest class that f
   assert.equal(source.acquireSlot(65_536)!.bytes.byteLength, 65_536);
 });
 
+test('slab: a changed ceiling holds from now on, and takes nothing back', () => {
+  const source = slab(REGION_SIZE);
+  const held = source.acquireSlot(65_536)!;
+  assert.equal(source.acquireSlot(65_536), null);
+  source.setMemoryMax(3 * REGION_SIZE);
+  const more = [source.acquireSlot(65_536)!, source.acquireSlot(65_536)!];
+  assert.equal(source.acquireSlot(65_536), null);
+  source.setMemoryMax(2 * REGION_SIZE);
+  source.release(more[0]!);
+  assert.equal(source.acquireSlot(65_536), null, 'two are still out');
+  source.release(more[1]!);
+  assert.notEqual(source.acquireSlot(65_536), null);
+  source.release(held);
+});
+
 test('slab: returns null at the limit and serves again after a release', () => {
   const source = slab(REGION_SIZE * 2);
   const first = source.acquire(CHUNK_SIZE_MAX)!;

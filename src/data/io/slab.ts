@@ -124,9 +124,9 @@ class SizeClass {
 
 export class Slab implements ChunkSource {
   readonly sizeMax: number = CHUNK_SIZE_MAX;
-  readonly memoryMax: number;
+  memoryMax: number;
   /** What `acquire` may use of it. */
-  readonly usedMax: number;
+  usedMax: number;
   /** Bytes of regions, used or free. */
   memorySize = 0;
   /** Bytes of slots with at least one reference. */
@@ -248,6 +248,15 @@ export class Slab implements ChunkSource {
     if (size <= SMALL_SLOT_SIZE) return this.#small;
     if (size <= MEDIUM_SLOT_SIZE) return this.#medium;
     return size <= READ_SLOT_SIZE ? this.#read : this.#large;
+  }
+
+  /**
+   * Changes the ceiling. Under a lowered one nothing is taken back: chunks are handed out again
+   * when enough came back, and `trim` gives up regions as they become unused.
+   */
+  setMemoryMax(memoryMax: number, reserveSize = 0): void {
+    this.memoryMax = memoryMax;
+    this.usedMax = memoryMax - reserveSize;
   }
 
   /**

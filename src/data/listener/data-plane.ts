@@ -204,10 +204,7 @@ export class DataPlane {
     this.registry.retain([]);
   }
 
-  private reconcile(
-    fds: ListenerFds,
-    done: (ports: ListenerPorts, failed: number) => void,
-  ): void {
+  private reconcile(fds: ListenerFds, done: (ports: ListenerPorts, failed: number) => void): void {
     // Clients of an address that is gone lose nothing: they are served until they come to rest.
     this.listeners.reconcile(this.plane.linked, fds, this.drainTimes(true), done);
   }

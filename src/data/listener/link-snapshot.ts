@@ -48,6 +48,7 @@ export function linkSnapshot(
   previous: LinkedSnapshot | null,
 ): LinkedSnapshot {
   const services = linkServices(snapshot, tools, previous);
+  const { routes, routeServices } = new RouteLinker(snapshot, services, tools, previous).link();
   const { limits } = snapshot;
   return {
     snapshot,
@@ -56,7 +57,8 @@ export function linkSnapshot(
       previous !== null && previous.snapshot.router === snapshot.router
         ? previous.router
         : linkRouter(snapshot.router, previous?.router),
-    routes: new RouteLinker(snapshot, services, tools, previous).link(),
+    routes,
+    routeServices,
     services,
     limits,
     requestLimits:
@@ -135,7 +137,7 @@ class RouteLinker {
   private readonly services: readonly LinkedService[];
   private readonly tools: LinkTools;
   private readonly previous: LinkedSnapshot | null;
-  /** Indexes of the previous routes by name; made when a route asks. */
+  /** Previous routes by name that have to have another index now; made when a route asks. */
   private previousIndexes: ReadonlyMap<string, number> | null = null;
 
   constructor(
@@ -150,32 +152,50 @@ class RouteLinker {
     this.previous = previous;
   }
 
-  link(): readonly LinkedRoute[] {
+  /** @returns the routes, and the index of the service of each */
+  link(): Pick<LinkedSnapshot, 'routes' | 'routeServices'> {
     const { snapshot, services, previous } = this;
-    if (previous === null) return snapshot.routes.map((spec) => this.linkRoute(spec, null));
-    const before = previous.snapshot;
-    const hasSameServices = previous.services === services;
-    const hasSameMiddlewares = before.middlewares === snapshot.middlewares;
-    if (before.routes === snapshot.routes && hasSameServices && hasSameMiddlewares) {
-      return previous.routes;
+    const specs = snapshot.routes;
+    if (previous === null) {
+      const routes = specs.map((spec) => this.linkRoute(spec, null));
+      return { routes, routeServices: Int32Array.from(specs, ({ service }) => service) };
     }
-    return snapshot.routes.map((spec, index) => {
+    const before = previous.snapshot;
+    const hasSameMiddlewares = before.middlewares === snapshot.middlewares;
+    if (before.routes === specs && previous.services === services && hasSameMiddlewares) {
+      return previous;
+    }
+    const isServiceNew = services.map((service, index) => service !== previous.services[index]);
+    const routes = previous.routes.slice(0, specs.length);
+    const routeServices = new Int32Array(specs.length);
+    routeServices.set(previous.routeServices.subarray(0, specs.length));
+    // What stays is not looked into: there are many, and they are spread over the memory.
+    for (let index = 0; index < specs.length; index++) {
+      const spec = specs[index]!;
       const isSame =
         before.routes[index] === spec &&
-        (hasSameServices || previous.routes[index]!.service === services[spec.service]) &&
+        !isServiceNew[routeServices[index]!] &&
         (hasSameMiddlewares || spec.middlewares.every((at) => this.isSameMiddleware(at)));
-      return isSame ? previous.routes[index]! : this.linkRoute(spec, this.findPrevious(spec));
-    });
+      if (isSame) continue;
+      routes[index] = this.linkRoute(spec, this.findPrevious(spec, index));
+      routeServices[index] = spec.service;
+    }
+    return { routes, routeServices };
   }
 
   private isSameMiddleware(index: number): boolean {
     return this.previous!.snapshot.middlewares[index] === this.snapshot.middlewares[index];
   }
 
-  /** @returns the index of the previous route of that name, or null */
-  private findPrevious({ name }: RouteSpec): number | null {
+  /** @returns the index of the previous route of that name, mostly `index`; null for a new one */
+  private findPrevious({ name }: RouteSpec, index: number): number | null {
     const { routes } = this.previous!.snapshot;
-    this.previousIndexes ??= new Map(routes.map((route, index) => [route.name, index]));
+    if (routes[index]?.name === name) return index;
+    // Only routes past the end of the list get another index: they close holes.
+    const size = this.snapshot.routes.length;
+    this.previousIndexes ??= new Map(
+      routes.slice(size).map((route, at) => [route.name, size + at]),
+    );
     return this.previousIndexes.get(name) ?? null;
   }
 

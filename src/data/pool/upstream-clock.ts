@@ -18,6 +18,11 @@ export class UpstreamClock {
     });
   }
 
+  /** True while the origin should take bytes of a request. */
+  get isWrite(): boolean {
+    return this.due === Fault.upstreamWriteTimeout;
+  }
+
   /** Starts to wait; a timeout of 0 is none. */
   expect(fault: Fault, transport: TransportSpec): void {
     const timeoutMs = timeoutOf(fault, transport);

@@ -40,6 +40,7 @@ export class UpstreamConnection implements ConnectionEvents {
   private readonly body = new BodyReader(true);
   private interimCount = 0;
   private isRequestSent = false;
+  private takenSize = 0; // By the kernel, when the wait for a slow origin began.
   private isReusable = false;
   private isPaused = false;
   private hasResponseBytes = false;
@@ -213,7 +214,7 @@ export class UpstreamConnection implements ConnectionEvents {
       else if (this.state === State.body && this.body.framing === Framing.close) {
         this.isReusable = false;
         this.finishResponse(this.pool.emptyChunk, 0, 0);
-      } else this.fail(this.state === State.body ? Fault.responseTruncated : this.closedFault());
+      } else this.fail(this.hasResponseBytes ? Fault.responseTruncated : Fault.upstreamClosed);
     } catch (error) {
       this.onInternalError(error);
     }
@@ -386,10 +387,6 @@ export class UpstreamConnection implements ConnectionEvents {
     attempt?.onAttemptFault(fault);
   }
 
-  private closedFault(): Fault {
-    return this.hasResponseBytes ? Fault.responseTruncated : Fault.upstreamClosed;
-  }
-
   /** Leaves the pool. Harmless when repeated. */
   private forget(): void {
     if (this.state === State.closed) return;
@@ -404,14 +401,14 @@ export class UpstreamConnection implements ConnectionEvents {
   /** The origin does not take the request as fast as it comes. */
   private awaitWrite(): void {
     if (this.state !== State.head) return; // Once it answers, its silence is what counts.
+    this.takenSize = this.connection!.takenSize;
     this.clock.expect(Fault.upstreamWriteTimeout, this.pool.transport);
   }
 
   /** Progress was made: the clock of the current state starts again. */
   private touch(): void {
     if (this.isPaused) return;
-    const isTunnel = this.state === State.tunnel;
-    const due = isTunnel ? Fault.tunnelIdleTimeout : Fault.responseBodyTimeout;
+    const due = this.state === State.tunnel ? Fault.tunnelIdleTimeout : Fault.responseBodyTimeout;
     this.clock.expect(due, this.pool.transport);
   }
 
@@ -419,6 +416,7 @@ export class UpstreamConnection implements ConnectionEvents {
     try {
       if (due === Fault.upstreamIdleTimeout) this.close();
       else if (due === Fault.connectTimeout) this.failConnecting();
+      else if (this.clock.isWrite && this.connection!.takenSize > this.takenSize) this.awaitWrite();
       else this.fail(due);
     } catch (error) {
       this.onInternalError(error);

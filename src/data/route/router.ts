@@ -19,6 +19,7 @@ import {
   hostSlot,
   NODE_STRIDE,
   NodeColumn,
+  RANK_NONE,
 } from '../../contract/router-tables.ts';
 import type { RouteRequest } from '../../contract/routing.ts';
 import type { Predicate } from './predicate.ts';
@@ -152,7 +153,8 @@ class CompiledRouter implements Router {
     const walk = this.#walk;
     const path = request.pathBytes;
     const end = request.pathEnd;
-    const bestRank = this.#candidates[best]!;
+    // Mostly the first tree is the only one: a constant then saves a look into the table.
+    const bestRank = best === NO_CANDIDATE ? RANK_NONE : this.#candidates[best]!;
     let position = request.pathStart;
     let listCount = 0;
     let result = best;
@@ -173,7 +175,7 @@ class CompiledRouter implements Router {
       if (position === end) {
         const exactStart = nodes[record + NodeColumn.exactStart]!;
         if (exactStart < prefixStart) {
-          result = this.#searchList(exactStart, prefixStart, request, result);
+          result = this.#searchList(exactStart, prefixStart, request, result, bestRank);
         }
         break;
       }
@@ -183,7 +185,8 @@ class CompiledRouter implements Router {
       const record = walk[--listCount]!;
       const prefixStart = nodes[record + NodeColumn.prefixStart]!;
       const prefixEnd = nodes[record + NodeColumn.prefixEnd]!;
-      result = this.#searchList(prefixStart, prefixEnd, request, result);
+      const rank = result === best ? bestRank : this.#candidates[result]!;
+      result = this.#searchList(prefixStart, prefixEnd, request, result, rank);
     }
     return result;
   }
@@ -203,10 +206,18 @@ class CompiledRouter implements Router {
     return -1;
   }
 
-  /** @returns offset of the first candidate of the list that beats `best` and holds, else `best` */
-  #searchList(start: number, end: number, request: RouteRequest, best: number): number {
+  /**
+   * @param bestRank  that of `best`
+   * @returns offset of the first candidate of the list that beats `best` and holds, else `best`
+   */
+  #searchList(
+    start: number,
+    end: number,
+    request: RouteRequest,
+    best: number,
+    bestRank: number,
+  ): number {
     const candidates = this.#candidates;
-    const bestRank = candidates[best]!;
     for (let i = start; i < end; i += CANDIDATE_STRIDE) {
       if (candidates[i]! >= bestRank) return best;
       const condition = candidates[i + CandidateColumn.condition]!;

@@ -26,6 +26,8 @@ const GRADIENT_MIN = 0.5;
 const PROBE_INTERVAL_MS = 30_000;
 const PROBE_LIMIT = 3;
 const PROBE_MS_MAX = 1_000;
+/** Windows in a row that take off the most: then what was measured is doubted. */
+const STEEP_MAX = 5;
 
 export class AdaptiveLimit {
   /** Requests that may be in progress now. */
@@ -44,6 +46,7 @@ export class AdaptiveLimit {
   /** When the window, or the measurement, ends; -1 before the first call. */
   private endMs = -1;
   private probeAtMs = 0;
+  private steepCount = 0;
 
   /** @param ceiling most requests in progress, 0 for none but the built-in one */
   configure(ceiling: number): void {
@@ -63,8 +66,8 @@ export class AdaptiveLimit {
       if (nowMs >= this.endMs && this.count >= SAMPLES_MIN) this.endWindow(nowMs);
       return;
     }
-    if (this.settledMs < 0 && inProgress <= PROBE_LIMIT) this.settledMs = nowMs - latencyMs;
-    if (this.settledMs >= 0 && nowMs - latencyMs >= this.settledMs) {
+    if (this.settledMs < 0 && inProgress <= PROBE_LIMIT) this.settledMs = nowMs;
+    else if (this.settledMs >= 0 && nowMs - latencyMs >= this.settledMs) {
       this.note(latencyMs, inProgress);
     }
     if (this.count >= SAMPLES_MIN) this.endProbe(nowMs);
@@ -87,11 +90,12 @@ export class AdaptiveLimit {
     const meanMs = this.sumMs / this.count;
     if (meanMs < this.baselineMs) this.baselineMs = meanMs;
     const ratio = meanMs > 0 ? (TOLERANCE * this.baselineMs) / meanMs : 1;
+    this.steepCount = ratio < GRADIENT_MIN ? this.steepCount + 1 : 0;
     const gradient = Math.max(GRADIENT_MIN, Math.min(1, ratio));
     const wanted = this.target * gradient + Math.sqrt(this.target);
     if (wanted < this.target || this.peak * 2 > this.target) this.target = wanted;
     this.beginWindow(nowMs);
-    if (nowMs >= this.probeAtMs) this.beginProbe(nowMs);
+    if (nowMs >= this.probeAtMs || this.steepCount >= STEEP_MAX) this.beginProbe(nowMs);
     this.apply();
   }
 
@@ -113,6 +117,7 @@ export class AdaptiveLimit {
   private endProbe(nowMs: number): void {
     if (this.count > 0) this.baselineMs = this.sumMs / this.count;
     this.isProbing = false;
+    this.steepCount = 0;
     this.probeAtMs = nowMs + PROBE_INTERVAL_MS;
     this.beginWindow(nowMs);
     this.apply();

@@ -11,6 +11,7 @@ import type { TrafficPlan } from './traffic.ts';
 
 const LOAD_CLIENT = fileURLToPath(new URL('../load-client.ts', import.meta.url));
 const ID_ORIGIN = fileURLToPath(new URL('../id-origin.ts', import.meta.url));
+const FLOOD = fileURLToPath(new URL('../flood.ts', import.meta.url));
 const STOP_TIMEOUT_MS = 40_000;
 
 export interface LoadReport {
@@ -88,6 +89,36 @@ export function phaseOf(report: LoadReport, name: string): PhaseSummary {
   const phase = report.phases.find((one) => one.name === name);
   if (phase === undefined) throw new Error(`no phase ${name}`);
   return phase;
+}
+
+/** Plain load of many small requests, and its origin. */
+export class Flood {
+  readonly #child: Child;
+  originPort = 0;
+  done = 0;
+  lost = 0;
+
+  private constructor() {
+    const onLine = (line: string): void => {
+      Object.assign(this, JSON.parse(line) as Partial<Flood>);
+    };
+    this.#child = new Child(process.execPath, [FLOOD], {}, { hasInput: true, onLine });
+  }
+
+  static async start(): Promise<Flood> {
+    const flood = new Flood();
+    await until(() => flood.originPort > 0, 'the flood', 20_000);
+    return flood;
+  }
+
+  /** Sends so many requests per second to the proxy on `port`. */
+  send(port: number, rate: number): void {
+    this.#child.write(JSON.stringify({ port, rate }));
+  }
+
+  kill(): void {
+    this.#child.killTree();
+  }
 }
 
 export interface OriginOrder {

@@ -62,6 +62,23 @@ const SLOW_SIZE = 20_000;
 /** A tick later than this (the machine was busy) makes no burst of everything that is due. */
 const LATE_MAX_MS = 250;
 
+/** Every so many-th request has a chunked body, if it has one. */
+const CHUNKED_EACH = 3;
+
+/** `content` in two chunks (RFC 9112 §7.1). */
+function chunked(content: Buffer): Buffer {
+  const half = content.length >> 1;
+  const parts = [content.subarray(0, half), content.subarray(half)].filter(
+    (part) => part.length > 0,
+  );
+  const pieces = parts.flatMap((part) => [
+    Buffer.from(`${part.length.toString(16)}\r\n`),
+    part,
+    Buffer.from('\r\n'),
+  ]);
+  return Buffer.concat([...pieces, Buffer.from('0\r\n\r\n')]);
+}
+
 interface Due {
   readonly kind: Exclude<Kind, 'socket'>;
   readonly everyMs: number;
@@ -180,10 +197,11 @@ export class Traffic {
   #request(kind: Kind, path: string, id: string, size: number): Buffer {
     const isPost = kind === 'post';
     const query = kind === 'slow' ? `?size=${size}&ms=${this.#plan.slowMs}` : `?size=${size}`;
-    const body = isPost ? bodyOf(id, size) : Buffer.alloc(0);
-    const more = isPost
-      ? `Content-Length: ${body.length}\r\n${HASH_FIELD}: ${sha256(body)}\r\n`
-      : '';
+    const content = isPost ? bodyOf(id, size) : Buffer.alloc(0);
+    const isChunked = isPost && this.#number % CHUNKED_EACH === 0;
+    const body = isChunked ? chunked(content) : content;
+    const framing = isChunked ? 'Transfer-Encoding: chunked' : `Content-Length: ${content.length}`;
+    const more = isPost ? `${framing}\r\n${HASH_FIELD}: ${sha256(content)}\r\n` : '';
     const close = kind === 'new' || kind === 'slow' ? 'Connection: close\r\n' : '';
     const head =
       `${isPost ? 'POST' : 'GET'} ${path}${query} HTTP/1.1\r\nHost: ${this.#plan.host}\r\n` +

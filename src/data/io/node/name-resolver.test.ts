@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import type { RemoteInfo, Socket } from 'node:dgram';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -105,6 +105,16 @@ test('name resolver: prefers the hosts file, and sees it change', () =>
     assert.deepEqual(dns.asked, []);
     rmSync(hostsPath);
     assert.deepEqual(await ask(resolver, 'one.test'), ['192.0.2.1']);
+  }));
+
+test('name resolver: keeps what the hosts file said while it cannot be read', () =>
+  withResolver(async (resolver, dns, hostsPath) => {
+    writeFileSync(hostsPath, '10.9.9.9 one.test');
+    assert.deepEqual(await ask(resolver, 'one.test'), ['10.9.9.9']);
+    rmSync(hostsPath);
+    mkdirSync(hostsPath); // Reading a folder fails, as reading without descriptors does.
+    assert.deepEqual(await ask(resolver, 'one.test'), ['10.9.9.9']);
+    assert.deepEqual(dns.asked, []);
   }));
 
 test('name resolver: answers localhost and numeric addresses without DNS', () =>

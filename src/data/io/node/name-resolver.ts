@@ -108,7 +108,12 @@ export class NameResolver {
     const nowMs = this.#nowMs();
     if (this.#hosts === null || nowMs - this.#hostsReadAtMs > HOSTS_AGE_MS) {
       this.#hostsReadAtMs = nowMs;
-      this.#hosts = readFile(this.#hostsPath, 'utf8').then(parseHosts, () => new Map());
+      const before = this.#hosts;
+      this.#hosts = readFile(this.#hostsPath, 'utf8').then(parseHosts, (error: unknown) => {
+        // No file is an empty one; out of descriptors, what was read last is still true.
+        const isGone = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+        return isGone || before === null ? new Map<string, string[]>() : before;
+      });
     }
     return this.#hosts;
   }

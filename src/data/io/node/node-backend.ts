@@ -119,6 +119,11 @@ export class NodeBackend implements IoBackend {
     this.#trimInterval = setInterval(() => this.chunks.trim(), TRIM_INTERVAL_MS).unref();
   }
 
+  /** Changes `memoryMax`, for a reload; see `Slab.setMemoryMax`. */
+  setMemoryMax(memoryMax: number): void {
+    this.chunks.setMemoryMax(memoryMax, reserveSize(memoryMax));
+  }
+
   nowMs(): number {
     return performance.now();
   }

@@ -36,7 +36,8 @@ const EVENTS_MAX = 20_000_000;
 export class SimWorld {
   nowMs = 0;
   readonly prng: Prng;
-  readonly network: SimNetworkOptions;
+  /** A test may change the rules on the way. */
+  readonly network: { -readonly [K in keyof SimNetworkOptions]: SimNetworkOptions[K] };
   readonly #events = new EventQueue();
   readonly #deferred: (() => void)[] = [];
 
