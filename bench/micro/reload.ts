@@ -60,7 +60,8 @@ const CHANGES: Readonly<Record<string, (model: Model, turn: number) => Model>> =
   middlewares: (model, turn) => {
     return editRoute(model, { middlewares: turn % 2 === 0 ? '["b"]' : '["a", "b"]' });
   },
-  rule: (model, turn) => editRoute(model, { match: `host = "new.example.com"\npath = "/${turn}/*"` }),
+  rule: (model, turn) =>
+    editRoute(model, { match: `host = "new.example.com"\npath = "/${turn}/*"` }),
   'add a route': (model, turn) => {
     const route = { ...model.routes[0]!, name: `new-${turn}`, match: `path = "/new-${turn}"` };
     return { ...model, routes: model.routes.toSpliced(middle(model), 0, route) };
@@ -82,7 +83,9 @@ function textOf({ routes, ports }: Model): string {
   const parts = ['[listeners.web]\naddress = ":8080"\n', '[middlewares.a.tag]\n'];
   parts.push('[middlewares.b.tag]\nvalue = 1\n');
   for (const { name, match, service, middlewares } of routes) {
-    parts.push(`[routes.${name}]\n${match}\nservice = "s${service}"\nmiddlewares = ${middlewares}\n`);
+    parts.push(
+      `[routes.${name}]\n${match}\nservice = "s${service}"\nmiddlewares = ${middlewares}\n`,
+    );
   }
   for (const [index, port] of ports.entries()) {
     const host = `http://10.0.${index % 250}`;
@@ -108,10 +111,11 @@ async function load(model: Model, memory: LoadMemory, times: Map<Step, number>):
   return config;
 }
 
+function fail(problem: unknown): never {
+  throw new Error(String(problem));
+}
+
 function openPlane(snapshot: Snapshot): DataPlane {
-  const fail = (problem: unknown): never => {
-    throw new Error(String(problem));
-  };
   return new DataPlane(
     {
       backend: new Simulation({ seed: 1 }),

@@ -5,8 +5,8 @@
  * N1  a configuration is published whole or not at all. What concerns control alone (log level,
  *     access log file, administration, health checks) follows when the workers serve it.
  * N2  workers hear of the health of new endpoints before they see the endpoints.
- * N3  an update builds on what the workers have: after a publication that failed, they get the
- *     next snapshot whole.
+ * N3  an update builds on what the workers have: after a publication that failed, that is what
+ *     was served before it.
  */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -14,12 +14,13 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Snapshot } from '../contract/snapshot.ts';
 import type { Readiness, UpgradeOutcome } from '../control/admin/admin-api.ts';
 import { Autosave } from '../control/apply/autosave.ts';
-import { failureSample } from '../control/apply/failure-sample.ts';
+import { FailureSampler } from '../control/apply/failure-sample.ts';
 import { FileWatcher } from '../control/apply/file-watcher.ts';
 import type { Publication, SavedFile, WatchedInputs } from '../control/apply/reload-outcome.ts';
 import { Reloader } from '../control/apply/reloader.ts';
 import { RollbackGuard } from '../control/apply/rollback.ts';
 import { Compiler } from '../control/compile/compiler.ts';
+import { LoadMemory } from '../control/config/load-memory.ts';
 import type { Config } from '../control/config/config.ts';
 import { HealthBoard } from '../control/probe/health-board.ts';
 import type { Logger } from '../control/admin/logger.ts';
@@ -74,8 +75,6 @@ export class ControlPlane {
   /** What the workers serve. */
   private config: Config;
   private snapshot: Snapshot;
-  /** N3. */
-  private isUpdateBroken = false;
   private inputs: { readonly of: WatchedInputs; readonly isCurrent: () => boolean } | null = null;
   private onListening: (ports: { readonly [listener: string]: number }) => void = () => {};
   private onRefused: (error: Error) => void = () => {};
@@ -250,20 +249,23 @@ export class ControlPlane {
 
   private createReloader(): Reloader {
     const { heritage, logger } = this.options;
+    const sampler = new FailureSampler();
     return new Reloader({
       path: heritage.configPath,
       source: FILE_SOURCE,
+      loadOptions: { memory: new LoadMemory() },
       served: {
         config: heritage.config,
         generation: this.snapshot.generation,
         files: heritage.files,
+        takenBack: heritage.takenBack,
       },
       publish: (publication) => this.publish(publication),
       guard: new RollbackGuard({
         sample: () =>
-          failureSample(
+          sampler.sample(
             this.pool.metrics.map(({ cells }) => cells),
-            this.snapshot.routes.map(({ metricIndex }) => metricIndex),
+            this.snapshot.routes,
           ),
         schedule,
         nowMs,
@@ -288,15 +290,13 @@ export class ControlPlane {
     this.config = config;
     const takeBackHealth = this.board.configure(config.services); // N2
     try {
-      const { snapshot, update } = this.compiler.compile(config);
-      const next = this.isUpdateBroken ? ({ kind: 'whole', snapshot } as const) : update;
+      // N3.
+      const { snapshot, update } = this.compiler.compile(config, this.snapshot);
       if (config.observe.accessLog !== null) this.accessLog.use(config.observe.accessLog.path);
-      await this.pool.publish(snapshot, next, changedRoutes);
+      await this.pool.publish(snapshot, update, changedRoutes);
       this.snapshot = snapshot;
-      this.isUpdateBroken = false;
     } catch (error) {
       this.config = before;
-      this.isUpdateBroken = true;
       takeBackHealth();
       this.accessLog.use(before.observe.accessLog?.path ?? null);
       throw error;
@@ -346,6 +346,7 @@ export class ControlPlane {
       config: this.config,
       configPath: this.options.heritage.configPath,
       files: this.reloader.files,
+      takenBack: this.reloader.takenBack,
       generation: this.snapshot.generation,
       draining: this.board.draining(),
     });

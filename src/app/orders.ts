@@ -6,7 +6,7 @@
  * same ones. Whatever proxy processes do, an address that is configured stays open.
  */
 
-import type { SavedFile } from '../control/apply/reload-outcome.ts';
+import type { SavedFile, TakenBack } from '../control/apply/reload-outcome.ts';
 import type { Config } from '../control/config/config.ts';
 
 /** What identifies a listening socket: the same address is the same socket, whatever its name. */
@@ -27,6 +27,8 @@ export interface Heritage {
   /** Its files as they were when they were good, the main one first; without secrets. */
   readonly files: readonly SavedFile[];
   readonly generation: number;
+  /** Files that a rollback took back, and that have not changed since. */
+  readonly takenBack: TakenBack | null;
   /** Endpoints an operator is draining, as `endpointId`. */
   readonly draining: readonly string[];
 }

@@ -39,7 +39,7 @@ test('process limits: an address gets three quarters, or what is written', () =>
   assert.equal(resolveLimits(limits(100, 7), 1, 1, 1_024).connectionsPerAddressMax, 7);
 });
 
-test('process limits: never promises more connections than there are descriptors, and says so', () => {
+test('process limits: never promises more connections than descriptors, and says so', () => {
   const asked = limits(100_000);
   const resolved = resolveLimits(asked, 2, 1, 1_024);
   assert.ok(resolved.connectionsMax < 1_024);

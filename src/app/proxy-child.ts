@@ -27,10 +27,13 @@ export interface ChildStart {
   readonly upgrades: number;
 }
 
+/** What the supervisor uses of it. */
+export type Child = Pick<ProxyChild, keyof ProxyChild>;
+
 export interface ChildEvents {
-  onMessage(child: ProxyChild, message: FromProxy): void;
+  onMessage(child: Child, message: FromProxy): void;
   /** @param end how it ended, for a sentence: `code 1`, `SIGKILL`, or why it could not start */
-  onExit(child: ProxyChild, end: string, code: number | null): void;
+  onExit(child: Child, end: string, code: number | null): void;
 }
 
 export class ProxyChild {
@@ -68,10 +71,6 @@ export class ProxyChild {
       if (this.process.pid === undefined) this.end(events, error.message, null);
     });
     this.order({ type: 'start', ...order });
-  }
-
-  get pid(): number {
-    return this.process.pid ?? 0;
   }
 
   get livedMs(): number {

@@ -15,7 +15,7 @@ import type { Config } from '../control/config/config.ts';
 import type { FromProxy, Heritage } from './orders.ts';
 import { workerCount } from './process-limits.ts';
 import { ProxyChild } from './proxy-child.ts';
-import type { ChildEvents, Command } from './proxy-child.ts';
+import type { Child, ChildEvents, ChildStart, Command } from './proxy-child.ts';
 import { currentCommand, upgradeCommand } from './proxy-command.ts';
 import { ServiceManager } from './service-manager.ts';
 import { passedSockets } from './socket-activation.ts';
@@ -29,12 +29,25 @@ const RESTART_DELAY_MAX_MS = 10_000;
 const SIGNAL_ECHO_MS = 200;
 /** An aborting process that still lives after this long is stuck, and is killed. */
 const ABORT_MAX_MS = 3_000;
-/** A process that lived this long was well. */
-const STABLE_MS = 10_000;
+/**
+ * A process that served, and lived this long, was well: it is replaced soon. One that dies every
+ * few seconds costs a fraction of a core in starts, and is still better than nobody.
+ */
+const STABLE_MS = 2_000;
 /** A process that does not say what it serves by then is upgraded from what it said before. */
 const HAND_OVER_MAX_MS = 1_000;
 /** A successor that is not ready by then does not take over. */
 const UPGRADE_MAX_MS = 30_000;
+
+/** Of a service manager, for this process. */
+const OWN_VARIABLES = [
+  'LISTEN_PID',
+  'LISTEN_FDS',
+  'LISTEN_FDNAMES',
+  'NOTIFY_SOCKET',
+  'WATCHDOG_PID',
+  'WATCHDOG_USEC',
+];
 
 export interface SupervisorOptions {
   readonly config: Config;
@@ -44,6 +57,10 @@ export interface SupervisorOptions {
   readonly files?: readonly SavedFile[];
   /** Called with the exit code when everything has ended. */
   readonly onExit: (code: number) => void;
+  /** For tests: those of this process by default. */
+  readonly signals?: { on(name: NodeJS.Signals, listener: () => void): unknown };
+  /** For tests. */
+  readonly startChild?: (start: ChildStart, events: ChildEvents) => Child;
 }
 
 export class Supervisor {
@@ -54,10 +71,10 @@ export class Supervisor {
   private heritage: Heritage;
   private heritageVersion = version();
   private command: Command = currentCommand();
-  private current: ProxyChild | null = null;
-  private successor: ProxyChild | null = null;
+  private current: Child | null = null;
+  private successor: Child | null = null;
   /** Processes that finish what they have. */
-  private readonly draining = new Set<ProxyChild>();
+  private readonly draining = new Set<Child>();
   private hasServed = false;
   private restarts = 0;
   private restartDelayMs = RESTART_DELAY_MIN_MS;
@@ -77,7 +94,7 @@ export class Supervisor {
   constructor(options: SupervisorOptions) {
     this.options = options;
     const { config, configPath, files = [] } = options;
-    this.heritage = { config, configPath, files, generation: 0, draining: [] };
+    this.heritage = { config, configPath, files, generation: 0, takenBack: null, draining: [] };
     const { sockets, problems } = passedSockets(process.env);
     problems.forEach(say);
     this.broker = new SocketBroker(sockets);
@@ -88,12 +105,13 @@ export class Supervisor {
   }
 
   start(): void {
-    process.on('SIGTERM', () => this.onStopSignal());
-    process.on('SIGINT', () => this.onStopSignal());
-    process.on('SIGUSR1', () => this.current?.order({ type: 'reopen-logs' }));
-    process.on('SIGUSR2', () => this.onUpgradeSignal());
+    const signals = this.options.signals ?? process;
+    signals.on('SIGTERM', () => this.onStopSignal());
+    signals.on('SIGINT', () => this.onStopSignal());
+    signals.on('SIGUSR1', () => this.current?.order({ type: 'reopen-logs' }));
+    signals.on('SIGUSR2', () => this.onUpgradeSignal());
     // A closing terminal sends it too; it must not end a proxy.
-    process.on('SIGHUP', () => this.reload());
+    signals.on('SIGHUP', () => this.reload());
     this.current = this.spawn(this.command);
   }
 
@@ -103,7 +121,7 @@ export class Supervisor {
     this.current.order({ type: 'reload' });
   }
 
-  private spawn(command: Command): ProxyChild {
+  private spawn(command: Command): Child {
     const { heritage, heritageVersion, restarts } = this;
     const start = {
       command,
@@ -114,10 +132,10 @@ export class Supervisor {
       restarts,
       upgrades: this.upgrades + (this.current === null ? 0 : 1),
     };
-    return new ProxyChild(start, this.events);
+    return (this.options.startChild ?? startChild)(start, this.events);
   }
 
-  private onMessage(child: ProxyChild, message: FromProxy): void {
+  private onMessage(child: Child, message: FromProxy): void {
     switch (message.type) {
       case 'want-socket':
         return this.answer(child, message);
@@ -145,18 +163,18 @@ export class Supervisor {
     }
   }
 
-  private sayServing(child: ProxyChild): void {
+  private sayServing(child: Child): void {
     if (child !== this.current || !child.isReady || this.stopSignals > 0) return;
     this.service.ready(`serving generation ${this.heritage.generation}`);
   }
 
-  private inherit(child: ProxyChild): void {
+  private inherit(child: Child): void {
     this.heritage = child.heritage;
     this.heritageVersion = child.heritageVersion;
   }
 
   private answer(
-    child: ProxyChild,
+    child: Child,
     { id, address, worker }: Extract<FromProxy, { type: 'want-socket' }>,
   ): void {
     this.broker
@@ -176,7 +194,7 @@ export class Supervisor {
     void this.broker.limitWorkers(this.current!.workers);
   }
 
-  private onReady(child: ProxyChild): void {
+  private onReady(child: Child): void {
     child.isReady = true;
     this.hasServed = true;
     if (child === this.successor) this.takeOver(child);
@@ -187,7 +205,7 @@ export class Supervisor {
     }
   }
 
-  private onRefused(child: ProxyChild, message: string): void {
+  private onRefused(child: Child, message: string): void {
     if (child === this.successor) {
       this.failUpgrade(message);
     } else if (child === this.current) {
@@ -249,7 +267,7 @@ export class Supervisor {
     if (this.current === null) this.restart('no proxy process is left');
   }
 
-  private takeOver(child: ProxyChild): void {
+  private takeOver(child: Child): void {
     clearTimeout(this.upgradeTimer);
     const old = this.current;
     const hasChanged = this.heritage !== this.upgradeHeritage;
@@ -267,7 +285,7 @@ export class Supervisor {
   }
 
   /** A process that has its orders to end; it is killed when it does not. */
-  private letEnd(child: ProxyChild): void {
+  private letEnd(child: Child): void {
     this.draining.add(child);
     const endMs = child.heritage.config.drainTimeoutMs + ABORT_MAX_MS;
     setTimeout(() => child.kill(), endMs).unref();
@@ -293,11 +311,11 @@ export class Supervisor {
     this.checkEnd();
   }
 
-  private children(): ProxyChild[] {
+  private children(): Child[] {
     return this.current === null ? [...this.draining] : [this.current, ...this.draining];
   }
 
-  private onChildExit(child: ProxyChild, end: string, code: number | null): void {
+  private onChildExit(child: Child, end: string, code: number | null): void {
     if (child === this.successor) {
       this.failUpgrade(`the new process ended (${end})`);
     }
@@ -308,7 +326,7 @@ export class Supervisor {
       this.exitCode = this.exitCode || (code ?? 1);
       return this.checkEnd();
     }
-    if (child.livedMs > STABLE_MS) this.restartDelayMs = RESTART_DELAY_MIN_MS;
+    if (child.isReady && child.livedMs > STABLE_MS) this.restartDelayMs = RESTART_DELAY_MIN_MS;
     const lived = `${(child.livedMs / 1_000).toFixed(1)} s`;
     this.restart(`the proxy process ended (${end}) after ${lived}`);
   }
@@ -336,11 +354,14 @@ export class Supervisor {
   }
 }
 
+function startChild(start: ChildStart, events: ChildEvents): Child {
+  return new ProxyChild(start, events);
+}
+
 /** What is meant for this process alone stays here. */
 function childEnvironment(): NodeJS.ProcessEnv {
-  const own = ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES', 'NOTIFY_SOCKET', 'WATCHDOG_USEC'];
   const env = { ...process.env };
-  for (const name of own) delete env[name];
+  for (const name of OWN_VARIABLES) delete env[name];
   return env;
 }
 

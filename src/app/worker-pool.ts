@@ -124,7 +124,7 @@ export class WorkerPool {
     setInterval(() => this.look(), LOOK_INTERVAL_MS).unref();
   }
 
-  /** False while the loop of some worker stands still. */
+  /** False while a worker stands still and cannot be replaced. */
   get isAlive(): boolean {
     return this.watch.isAlive;
   }

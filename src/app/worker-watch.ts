@@ -9,10 +9,10 @@ import { WorkerCell } from '../contract/metric-layout.ts';
 
 /** Between two looks; a worker beats several times meanwhile. */
 export const LOOK_INTERVAL_MS = 1_000;
-/** Looks without a beat after which a worker is late. */
-const LATE_LOOKS = 5;
-/** Looks without a beat after which nobody expects one any more. */
-const STUCK_LOOKS = 30;
+/** Looks without a beat after which nobody expects one any more: the worker is replaced. */
+const STUCK_LOOKS = 15;
+/** Looks without a beat after which that has not helped, and the process as a whole is ill. */
+const ILL_LOOKS = 20;
 
 export interface Beating {
   readonly metricBuffer: SharedArrayBuffer;
@@ -27,9 +27,9 @@ interface Seen {
 export class WorkerWatch<Thread extends Beating> {
   private seen = new Map<Thread, Seen>();
 
-  /** True while every worker beat lately. */
+  /** False when a worker is silent although it should have been replaced. */
   get isAlive(): boolean {
-    return Array.from(this.seen.values()).every(({ silent }) => silent < LATE_LOOKS);
+    return Array.from(this.seen.values()).every(({ silent }) => silent < ILL_LOOKS);
   }
 
   /**

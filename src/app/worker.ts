@@ -23,8 +23,8 @@ import { linkMiddleware } from './registry.ts';
 
 /** How often gauges are sampled and the access log is flushed. */
 const TICK_MS = 250;
-/** Longest wait at the end for control to take the last log lines. */
-const LOG_WAIT_MS = 1_000;
+/** Longest wait at the end for closing connections, and for control to take the last log lines. */
+const CLOSING_WAIT_MS = 1_200;
 /** After that, longest time until the thread has ended, whatever still holds it. */
 const EXIT_WAIT_MS = 2_000;
 
@@ -32,6 +32,8 @@ const start = workerData as WorkerStart;
 const port = parentPort!;
 const cells = new Float64Array(start.metricBuffer);
 resetGauges(cells);
+/** Of the worker before this one: a counter never goes back. */
+const cpuBeforeUs = cells[WorkerCell.cpuUs]!;
 
 const { listeners } = start.snapshot;
 const backend = new NodeBackend({
@@ -167,18 +169,24 @@ function sample(): void {
   cells[WorkerCell.heapAllocatedBytes] = heap.total_allocated_bytes ?? 0;
   cells[WorkerCell.eventLoopLagMs] = delay.max / 1e6;
   cells[WorkerCell.timers] = backend.timerCount;
+  cells[WorkerCell.connections] = plane.connectionCount;
+  const cpu = process.threadCpuUsage();
+  cells[WorkerCell.cpuUs] = cpuBeforeUs + cpu.user + cpu.system;
   cells[WorkerCell.chunkBytes] = backend.chunks.usedSize;
   delay.reset();
   watch.sample(heap.used_heap_size / heap.heap_size_limit);
   accessLog?.flush();
 }
 
-/** Nothing is left to serve: hands over the last log lines, reports, and lets the thread end. */
+/**
+ * Nothing is left to serve: lets connections linger, so that no last answer is lost to a reset,
+ * hands over the last log lines, reports, and lets the thread end.
+ */
 function finish(): void {
   if (isFinishing) return;
   isFinishing = true;
   plane.closePools();
-  waitForLog(performance.now() + LOG_WAIT_MS, () => {
+  waitUntilClosed(performance.now() + CLOSING_WAIT_MS, () => {
     sample();
     send({ type: 'drained' });
     port.unref();
@@ -186,11 +194,12 @@ function finish(): void {
   });
 }
 
-function waitForLog(deadlineMs: number, done: () => void): void {
+function waitUntilClosed(deadlineMs: number, done: () => void): void {
   accessLog?.flush();
   const isWritten = accessLog === null || accessLog.isDrained;
-  if (isWritten || performance.now() >= deadlineMs) done();
-  else setTimeout(waitForLog, 10, deadlineMs, done);
+  const isClosed = isWritten && backend.acceptedCount === 0;
+  if (isClosed || performance.now() >= deadlineMs) done();
+  else setTimeout(waitUntilClosed, 10, deadlineMs, done);
 }
 
 function reportInternal(error: unknown): void {

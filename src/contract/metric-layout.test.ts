@@ -7,10 +7,12 @@ import {
   METRIC_CELLS,
   METRIC_INDEX_MAX,
   ROUTE_NONE_INDEX,
+  ServiceCell,
   WorkerCell,
   createMetricBuffer,
   endpointBase,
   listenerBase,
+  resetCounters,
   resetGauges,
   routeBase,
   serviceBase,
@@ -105,4 +107,14 @@ test('metric layout: counters of acquire results are four neighbours', () => {
     [acquireConnected, acquireQueued, acquireRefused].map((cell) => cell - acquireReused),
     [1, 2, 3],
   );
+});
+
+test('metric-layout: resetCounters zeroes the counters of one block and leaves its gauges', () => {
+  const cells = new Float64Array(createMetricBuffer());
+  cells.fill(5, serviceBase(3), serviceBase(6));
+  resetCounters(cells, { family: 'service', index: 4 });
+  assert.equal(cells[serviceBase(4) + ServiceCell.unavailable], 0);
+  assert.equal(cells[serviceBase(4) + ServiceCell.exchangesInProgress], 5);
+  assert.ok(cells.subarray(serviceBase(3), serviceBase(4)).every((cell) => cell === 5));
+  assert.ok(cells.subarray(serviceBase(5), serviceBase(6)).every((cell) => cell === 5));
 });

@@ -77,6 +77,10 @@ export const WorkerCell = {
   overloadLevel: 24,
   /** Samples the worker took of itself, several per second: proof that its loop runs. */
   beats: 25,
+  /** (g) Client connections open now. */
+  connections: 26,
+  /** CPU time of the thread; set, not added. */
+  cpuUs: 27,
   /** One cell per fault, indexed by `Fault`. */
   faults: FAULT_CELL,
   /** Histogram of sampled route lookups, in ns. */
@@ -216,10 +220,11 @@ const WORKER_GAUGES = [
   WorkerCell.tunnels,
   WorkerCell.linkUs,
   WorkerCell.overloadLevel,
+  WorkerCell.connections,
 ];
 
 const FAMILIES: {
-  readonly [F in MetricFamily]: {
+  readonly [F in BlockFamily]: {
     readonly base: (index: number) => number;
     readonly size: number;
     readonly gauges: readonly number[];
@@ -253,10 +258,10 @@ export function endpointBase(metricIndex: number): number {
 }
 
 /** What has blocks, besides the worker itself. */
-export type MetricFamily = 'listener' | 'route' | 'service' | 'endpoint';
+export type BlockFamily = 'listener' | 'route' | 'service' | 'endpoint';
 
 export interface MetricBlock {
-  readonly family: MetricFamily;
+  readonly family: BlockFamily;
   readonly index: number;
 }
 

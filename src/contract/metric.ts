@@ -263,6 +263,18 @@ export const METRICS: readonly MetricDefinition[] = [
   ),
   gauge(
     'worker',
+    WorkerCell.connections,
+    PER_WORKER,
+  )(
+    'worker_connections',
+    'Client connections of the worker: how evenly the kernel deals them out.',
+  ),
+  counter('worker', WorkerCell.cpuUs, { ...PER_WORKER, scale: 1e-6 })(
+    'worker_cpu_seconds_total',
+    'CPU time of the thread of the worker.',
+  ),
+  gauge(
+    'worker',
     WorkerCell.overloadLevel,
     PER_WORKER,
   )(

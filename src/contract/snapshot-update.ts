@@ -132,10 +132,7 @@ function changeList<Part>(
   return list;
 }
 
-function listDelta<Part>(
-  before: readonly Part[],
-  after: readonly Part[],
-): ListDelta<Part> | null {
+function listDelta<Part>(before: readonly Part[], after: readonly Part[]): ListDelta<Part> | null {
   if (before === after) return null;
   const parts: [number, Part][] = [];
   for (const [index, part] of after.entries()) {

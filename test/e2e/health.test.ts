@@ -204,6 +204,23 @@ test('health: what only traffic shows is ejected for all workers, and says why',
   await until(world.isState(sick, 'up'), 'the ejection to end', 5_000);
 });
 
+test('health: without checks, a dead one stays out until it accepts connections', async (t) => {
+  const world = await start(t, 'outlier = { ejection = "200ms" }');
+  const [dead] = world.origins as [Origin];
+  const traffic = keepAsking(world);
+  dead.kill();
+  await until(world.isState(dead, 'down'), 'the dead endpoint to be ejected');
+  await until(
+    async () => (await world.row(dead)).reason.endsWith('and still connection refused'),
+    'its ejection to go on',
+  );
+  await dead.start();
+  await until(world.isState(dead, 'up'), 'its return', 3_000);
+  assert.equal((await world.row(dead)).ejections, 1, 'it was tried by connecting, not by requests');
+  await until(() => dead.served > 0, 'its first request');
+  assert.equal(await traffic.stop(), 0, 'no request of a client failed');
+});
+
 test('health: a drained endpoint keeps its sticky clients and gets no new ones', async (t) => {
   const world = await start(t, 'sticky = { cookie = "lane" }');
   const [drained] = world.origins as [Origin];

@@ -122,7 +122,7 @@ test(
   },
 );
 
-test('stopped for longer than every timeout: nothing times out that arrived meanwhile', async (t) => {
+test('stopped processes: nothing times out that arrived while they stood still', async (t) => {
   const { port, subject } = await startInFrontOf(t, origin.port);
   const names = ['head', 'body', 'answer', 'idle', 'silent'] as const;
   const clients = Object.fromEntries(names.map((name) => [name, new RawClient(port)]));

@@ -29,7 +29,7 @@ async function start(t: test.TestContext, originPort: number) {
   return { port, adminPort, proxy, file };
 }
 
-test('process: killed, its successor serves, and no connection was refused meanwhile', async (t) => {
+test('process: killed, its successor serves; no connection was refused meanwhile', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('ok'));
   t.after(() => origin.close());
   const { port, adminPort, proxy, file } = await start(t, origin.port);
@@ -48,7 +48,7 @@ test('process: killed, its successor serves, and no connection was refused meanw
     assert.equal(restarts, kill);
   }
   assert.match(proxy.output, /the proxy process ended \(SIGKILL\) after [\d.]+ s; start 1 of/);
-  assert.match(proxy.output, /start 3 of another one in 400 ms/);
+  assert.match(proxy.output, /start 3 of another one in \d+ ms/);
 });
 
 test('process: a supervisor that is killed leaves nothing behind', async (t) => {

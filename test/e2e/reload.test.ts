@@ -278,6 +278,7 @@ test('run: starts from the last good files when told to and those on disk are ba
   stage.write(`${stage.toml('a')}\nbroken`);
   const refused = await stage.command('run');
   assert.equal(refused.code, 1);
+  assert.match(refused.output, /run --last-good starts from what was served/);
   await stage.start(['--last-good']);
   assert.match(stage.child.output, /illegal character|broken/);
   assert.match(stage.child.output, /starting from their last good version, saved \d{4}-/);

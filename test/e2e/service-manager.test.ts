@@ -1,4 +1,4 @@
-/** Under a service manager such as systemd: sockets it opened are used, and it is told how we are. */
+/** Under a service manager: sockets it opened are used, and it is told how the proxy is. */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { bindTcp, bindUnix } from '../../src/app/bound-socket.ts';
+import { COMMANDS } from '../../src/app/cli/commands.ts';
 import { simpleToml } from '../support/behind.ts';
 import { Child } from '../support/child.ts';
 import { freePort } from '../support/free-port.ts';
@@ -16,7 +17,7 @@ import { RawClient } from '../support/raw-client.ts';
 import { scratchDirectory } from '../support/subject.ts';
 import { until } from '../support/wait.ts';
 
-test('socket activation: sockets that were passed in are served and outlive the proxy', async (t) => {
+test('socket activation: sockets that were passed in are served and stay', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('ok'));
   const directory = scratchDirectory();
   t.after(async () => {
@@ -107,4 +108,19 @@ test('service manager: it hears of ready, reload, watchdog and stop', async (t) 
   proxy.signal('SIGTERM');
   assert.equal((await proxy.exited).code, 0);
   assert.match(heard(), /STOPPING=1 EXTEND_TIMEOUT_USEC=5000000 STATUS=draining/);
+});
+
+test('service unit: it runs commands that there are, with options they know', () => {
+  const unit = new URL('../../packaging/systemd/proxy-now.service', import.meta.url);
+  const lines = fs.readFileSync(unit, 'utf8').match(/^Exec\w+=.*$/gm) ?? [];
+  const names = lines.map((line) => {
+    const [, name, option] = /^Exec\w+=\/usr\/local\/bin\/proxy-now (\w+) -(\w) \S+$/.exec(line)!;
+    const command = COMMANDS.find((known) => known.name === name);
+    assert.ok(
+      command?.options.some(({ short }) => short === option),
+      line,
+    );
+    return name;
+  });
+  assert.deepEqual(names, ['check', 'run', 'reload']);
 });

@@ -162,6 +162,8 @@ test('worker: switches the access log on, over and off, and loses no line', asyn
     const generation = index + 2;
     thread.publish(await of(generation, observe));
     await thread.heard('linked', (message) => message.generation === generation);
+    const isComplete = index === 0 || thread.log.includes(`/${generation - 1}-2`);
+    assert.ok(isComplete, 'the lines of before are here before the acknowledgement');
     for (let i = 0; i < 3; i++) await fetchFrom(port, `/${generation}-${i}`);
   }
   thread.post({ type: 'drain', hasSuccessor: false });
@@ -176,6 +178,36 @@ test('worker: switches the access log on, over and off, and loses no line', asyn
   );
 });
 
+test('worker: what began while the access log was off is not in it', async (t) => {
+  const held: (() => void)[] = [];
+  const origin = await startOrigin((request, response) => {
+    if (request.url === '/held') held.push(() => response.end('late'));
+    else response.end('hello');
+  });
+  t.after(() => origin.close());
+  const port = await freePort();
+  const of = (generation: number, observe: string): Promise<Snapshot> =>
+    snapshotOf(generation, { listeners: { a: port }, origin: origin.port, observe });
+  const json = '[observe.access-log]\npath = "a.log"\nformat = "json"\n';
+  const thread = new Thread(t, await of(1, json));
+  await thread.heard('listening');
+  await fetchFrom(port, '/first?secret=1'); // Its head is in the memory that is used again.
+  thread.publish(await of(2, ''));
+  await thread.heard('linked', ({ generation }) => generation === 2);
+  const late = fetchFrom(port, '/held');
+  await until(() => held.length === 1, 'the request');
+  thread.publish(await of(3, json));
+  await thread.heard('linked', ({ generation }) => generation === 3);
+  held[0]!();
+  assert.equal((await late).body.toString(), 'late');
+  await fetchFrom(port, '/last');
+  thread.post({ type: 'drain', hasSuccessor: false });
+  await thread.heard('drained');
+  const paths = thread.log.match(/\/(first|held|last)/g);
+  assert.deepEqual(paths, ['/first', '/last'], thread.log);
+  assert.equal(thread.log.trimEnd().split('\n').length, 2);
+});
+
 test('worker: ends by itself once it is drained', async (t) => {
   const origin = await startHello(t);
   const port = await freePort();
@@ -185,6 +217,25 @@ test('worker: ends by itself once it is drained', async (t) => {
   thread.post({ type: 'drain', hasSuccessor: false });
   assert.equal(await within(thread.exited, 'the end of the thread', 1_500), 0);
   assert.equal(thread.count('drained'), 1);
+});
+
+test('worker: does not end before a connection that it closed has lingered', async (t) => {
+  const origin = await startHello(t);
+  const port = await freePort();
+  const thread = new Thread(t, await snapshotOf(1, { listeners: { a: port }, origin }));
+  await thread.heard('listening');
+  const client = new RawClient(port); // It does not end its side when the other one has.
+  const errors: string[] = [];
+  client.socket.on('error', (error: NodeJS.ErrnoException) => errors.push(error.code ?? ''));
+  client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  await until(() => client.received.includes('hello'), 'an answer');
+  thread.post({ type: 'drain', hasSuccessor: false });
+  await until(() => client.closed !== null, 'the end');
+  assert.equal(client.closed, 'fin');
+  client.send('GET /crossing HTTP/1.1\r\nHost: a\r\n\r\n');
+  await thread.heard('drained');
+  assert.deepEqual(errors, [], 'what crosses the end is not answered with a reset');
+  client.destroy();
 });
 
 test('worker: ends after an abort, with connections open', async (t) => {

@@ -38,7 +38,7 @@ export interface ProcessResult {
 
 const EFFECT_MAX_MS = 15_000;
 const UPGRADE_DRAIN_SECONDS = 4;
-const KILL_EVERY_MS = 3_000;
+const KILL_EVERY_MS = 5_000;
 const SLOW_MS = 2_000;
 
 function isAlive(pid: number): boolean {

@@ -13,6 +13,7 @@
 
 import { parseArgs } from 'node:util';
 import { endOnSignals } from '../support/child.ts';
+import { endpointPeers, type EndpointPeer } from './contender/endpoint-peers.ts';
 import { CONTENDERS } from './contender/all.ts';
 import type { Contender } from './contender/contender.ts';
 import { compareProcess, missesOfProcess, type ProcessResult } from './compare-process.ts';
@@ -151,25 +152,27 @@ function processText(result: ProcessResult): string {
     ['POSTs executed twice', result.duplicatedPosts],
     ['ms until serving', result.milliseconds.join(', ')],
     ['ms until the old one had gone', result.drainMilliseconds.join(', ')],
-    ['failures', JSON.stringify(result.failures)],
   ];
   const cells = rows.map(([title, cell]) => ({ title, cells: [String(cell)] }));
   const samples = result.samples.slice(0, 5).map((sample) => `${sample}\n`);
-  return `${renderTable(['proxy-now'], cells)}\n${samples.join('')}`;
+  const failures = JSON.stringify(result.failures);
+  return `${renderTable(['proxy-now'], cells)}\nfailures: ${failures}\n${samples.join('')}`;
 }
 
-async function compareEndpoints(values: Values): Promise<void> {
+async function endpointsOf(peer: EndpointPeer | null, rate: number): Promise<EndpointResult> {
   const ends: (() => unknown)[] = [];
-  let result: EndpointResult | null = null;
   try {
     const stage = await ProxyStage.open(
       { after: (run) => ends.push(run) },
-      { rate: Number(values.rate), service: QUICK_HEALTH },
+      { rate, service: QUICK_HEALTH, ...(peer === null ? {} : { peer }) },
     );
-    result = await endpointEvents(stage);
+    return await endpointEvents(stage);
   } finally {
     for (const end of ends) await end();
   }
+}
+
+function endpointText(name: string, result: EndpointResult): string {
   const row = (title: string, cell: (event: EndpointResult['events'][number]) => unknown): Row => ({
     title,
     cells: result.events.map((event) => String(cell(event))),
@@ -180,15 +183,27 @@ async function compareEndpoints(values: Values): Promise<void> {
     row('failed POSTs', ({ failedPosts }) => failedPosts),
     row('answers cut that had begun', ({ cutAnswers }) => cutAnswers),
     row('p99', ({ p99 }) => milliseconds(p99)),
-    row('ejected after', ({ ejectedMs }) => milliseconds(ejectedMs)),
+    row('ejected after', ({ ejectedMs }) => (ejectedMs < 0 ? '' : milliseconds(ejectedMs))),
     row('back after', ({ backMs }) => milliseconds(backMs)),
   ];
   const names = result.events.map(({ kind }) => kind);
   const failures = result.events.map((event) => `${event.kind}: ${JSON.stringify(event.failures)}`);
-  const text =
-    `${renderTable(names, rows)}\n${failures.join('\n')}\n` +
-    `POSTs executed twice: ${result.duplicatedPosts}\n`;
-  finish(result, text, missesOfEndpoints(result), values.json);
+  return (
+    `${name}\n${renderTable(names, rows)}\n${failures.join('\n')}\n` +
+    `POSTs executed twice: ${result.duplicatedPosts}\n\n`
+  );
+}
+
+async function compareEndpoints(values: Values): Promise<void> {
+  const rate = Number(values.rate);
+  const results = new Map([['proxy-now', await endpointsOf(null, rate)]]);
+  for (const peer of endpointPeers()) {
+    if (!values.peers.split(',').includes(peer.name)) continue;
+    results.set(peer.name, await endpointsOf(peer, rate));
+  }
+  const texts = [...results].map(([name, result]) => endpointText(name, result));
+  const misses = missesOfEndpoints(results.get('proxy-now')!);
+  finish(Object.fromEntries(results), texts.join(''), misses, values.json);
 }
 
 async function main(): Promise<void> {

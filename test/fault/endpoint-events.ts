@@ -106,10 +106,19 @@ export async function endpointEvent(
   if (kind !== 'flapping') await delay(HOLD_MS);
   await end(stage, kind);
   const attemptsBefore = await attemptsOf(stage);
-  const isBack = async (): Promise<boolean> =>
-    (await stage.isUp(HIT)) === true && (await attemptsOf(stage)) > attemptsBefore;
+  const answersBefore = answersOf(stage);
+  const isBack = async (): Promise<boolean> => {
+    const isUp = await stage.isUp(HIT);
+    // A peer does not say: its answers do, each second.
+    if (isUp === null) return answersOf(stage) > answersBefore;
+    return isUp && (await attemptsOf(stage)) > attemptsBefore;
+  };
   const backMs = await timed(isBack, BACK_MAX_MS);
   return { kind, ejectedMs, backMs };
+}
+
+function answersOf(stage: ProxyStage): number {
+  return stage.client.current?.endpoints[NAME] ?? 0;
 }
 
 async function attemptsOf(stage: ProxyStage): Promise<number> {

@@ -17,7 +17,9 @@ import type { TrafficPlan } from '../support/load/traffic.ts';
 import { metricSum, readMetrics } from '../support/metrics.ts';
 import { processTree, treeUsage, type TreeUsage } from '../support/process-tree.ts';
 import { PROXY_BINARY } from '../support/proxy.ts';
+import { peerCommand } from '../support/peers.ts';
 import { portsOpen, scratchDirectory } from '../support/subject.ts';
+import type { EndpointPeer } from './contender/endpoint-peers.ts';
 import { ratesFor } from './stage.ts';
 
 export const ENDPOINT_COUNT = 3;
@@ -35,6 +37,8 @@ export interface ProxyStageOptions {
   /** Further tables at the end of the file. */
   readonly tables?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** A peer on the same stage, instead of Proxy Now. */
+  readonly peer?: EndpointPeer;
   /** Runs the binary through this, such as `prlimit --nofile=256`. */
   readonly through?: readonly string[];
 }
@@ -114,6 +118,8 @@ export class ProxyStage {
 
   /** Starts the proxy, with the configuration as it was at first. */
   async start(): Promise<void> {
+    const { peer } = this.#options;
+    if (peer !== undefined) return this.#startPeer(peer);
     this.write(this.toml());
     const [command, ...args] = [
       ...(this.#options.through ?? []),
@@ -125,6 +131,17 @@ export class ProxyStage {
     const env = { XDG_STATE_HOME: this.directory, ...this.#options.env };
     this.#child = new Child(command!, args, env);
     await this.#child.ready(/\bready\b/i, 30_000);
+    await portsOpen(this.#child, [this.port]);
+  }
+
+  async #startPeer(peer: EndpointPeer): Promise<void> {
+    const file = path.join(this.directory, peer.fileName);
+    const all = this.proxies.map(({ port }) => port);
+    const one = this.origins[0]!.port('e0');
+    fs.writeFileSync(file, peer.render({ port: this.port, directory: this.directory, all, one }));
+    const args = peer.args(file, this.directory);
+    const home = { HOME: this.directory, XDG_CONFIG_HOME: this.directory };
+    this.#child = new Child(peerCommand(peer.name)!, args, home);
     await portsOpen(this.#child, [this.port]);
   }
 

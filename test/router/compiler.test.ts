@@ -7,6 +7,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { isSame } from '../../src/base/is-same.ts';
+import { METRIC_INDEX_MAX } from '../../src/contract/metric-layout.ts';
 import type { Rule } from '../../src/contract/routing.ts';
 import type { Snapshot } from '../../src/contract/snapshot.ts';
 import { applySnapshotUpdate } from '../../src/contract/snapshot-update.ts';
@@ -117,10 +118,11 @@ function replaced<Node>(nodes: readonly Node[], at: number, change: (node: Node)
   return nodes.map((node, index) => (index === at ? change(node) : node));
 }
 
+const has = (nodes: readonly { name: string }[], name: string): boolean =>
+  nodes.some((node) => node.name === name);
+
 /** Routes that name what is gone name something else instead. */
 function mended(now: Config): Config {
-  const has = (nodes: readonly { name: string }[], name: string): boolean =>
-    nodes.some((node) => node.name === name);
   const routes = now.routes.map((route) => {
     const isWhole =
       has(now.services, route.service) &&
@@ -136,13 +138,19 @@ function edited(before: Config, { what, at, other, rule: one }: Edit): Config {
   const { routes } = before;
   const index = routes.length === 0 ? 0 : at % routes.length;
   const change = (more: (route: RouteConfig) => Partial<RouteConfig>): Config => {
-    return { ...before, routes: replaced(routes, index, (route) => ({ ...route, ...more(route) })) };
+    return {
+      ...before,
+      routes: replaced(routes, index, (route) => ({ ...route, ...more(route) })),
+    };
   };
   const kind = KINDS[at % KINDS.length]!;
   const nodes: readonly { readonly name: string }[] = before[kind];
   switch (what) {
     case 'add':
-      return { ...before, routes: routes.toSpliced(at % (routes.length + 1), 0, routeOf(one, other)) };
+      return {
+        ...before,
+        routes: routes.toSpliced(at % (routes.length + 1), 0, routeOf(one, other)),
+      };
     case 'remove':
       return { ...before, routes: routes.toSpliced(index, 1) };
     case 'rule':
@@ -192,12 +200,13 @@ function edited(before: Config, { what, at, other, rule: one }: Edit): Config {
   }
 }
 
+const byName = <Node extends { name: string }>(nodes: readonly Node[]): Node[] =>
+  nodes.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+const plain = (node: object): object => ({ ...node, metricIndex: 0 });
+
 /** Indexes as names, lists by name: what has to be equal however the compiler numbers things. */
 function described(snapshot: Snapshot): unknown {
   const { listeners, routes, services, transports, middlewares, limits, observe } = snapshot;
-  const byName = <Node extends { name: string }>(nodes: readonly Node[]): Node[] =>
-    nodes.toSorted((a, b) => (a.name < b.name ? -1 : 1));
-  const plain = (node: object): object => ({ ...node, metricIndex: 0 });
   return {
     listeners: byName(listeners).map(plain),
     routes: byName(routes).map((route) => ({
@@ -322,4 +331,85 @@ test('compiler: many routes on one host change one at a time', () => {
     }),
     { numRuns: 60 },
   );
+});
+
+test('compiler: tables and ranks last through a long series of changes', () => {
+  const count = 1_000;
+  const first = Array.from({ length: count }, (_, index) =>
+    routeOf({ kind: 'pathPrefix', path: `/${index % 30}/${index}` }, 1),
+  );
+  let current: Config = { ...BASE, routes: first };
+  const compiler = new Compiler({ generation: 0, resolveLimits: (limits) => limits });
+  let { snapshot: worker } = compiler.compile(current);
+  const firstSize = worker.router.nodes.length + worker.router.candidates.length;
+  let largest = 0;
+  let rebuildCount = 0;
+  for (let step = 0; step < 600; step++) {
+    // Always at the same place: the gap between the ranks of its neighbours runs out.
+    const route = routeOf({ kind: 'pathPrefix', path: `/${step % 30}/new-${step}` }, 1);
+    const removed = step % 2;
+    current = { ...current, routes: current.routes.toSpliced(500, removed, route) };
+    const { update, snapshot } = compiler.compile(current);
+    worker = applySnapshotUpdate(worker, structuredClone(update));
+    largest = Math.max(largest, snapshot.router.nodes.length + snapshot.router.candidates.length);
+    if (update.kind === 'delta' && (update.router?.nodes?.values.length ?? 0) > firstSize / 4) {
+      rebuildCount++;
+    }
+  }
+  const whole = compile(current, 601, new MetricIndexes());
+  checkRanks(worker, whole);
+  assert.deepEqual(described(worker), described(whole));
+  assert.ok(rebuildCount > 0 && rebuildCount < 60, `${rebuildCount} times written anew`);
+  const limit = 2 * firstSize * (current.routes.length / count) + 100_000;
+  assert.ok(largest < limit, `the tables had ${largest} numbers`);
+});
+
+test('compiler: only what follows the change of one route is sent', () => {
+  const first = Array.from({ length: 2_000 }, (_, index) => {
+    const parts: Rule[] = [
+      { kind: 'host', host: `h${index % 500}.test` },
+      { kind: 'pathPrefix', path: `/${index}` },
+    ];
+    return routeOf({ kind: 'and', rules: parts }, 1);
+  });
+  const compiler = new Compiler({ generation: 0, resolveLimits: (limits) => limits });
+  compiler.compile({ ...BASE, routes: first });
+  const other = { ...first[700]!, service: 's2' };
+  const { update } = compiler.compile({ ...BASE, routes: first.with(700, other) });
+  assert.ok(update.kind === 'delta');
+  assert.equal(update.router, null);
+  assert.equal(update.routes?.parts.length, 1);
+  const more = compiler.compile({ ...BASE, routes: first.toSpliced(700, 1) });
+  assert.ok(more.update.kind === 'delta' && more.update.router !== null);
+  const { nodes, candidates, labels } = more.update.router;
+  const count = nodes!.values.length + candidates!.values.length + labels!.values.length;
+  assert.ok(count < 500, `${count} numbers were sent`);
+  assert.equal(more.update.services, null);
+});
+
+test('compiler: an update builds on what is served when a publication in between failed', () => {
+  const [a, b, c] = ['/a', '/b', '/c'].map((path) => routeOf({ kind: 'pathPrefix', path }, 1));
+  const compiler = new Compiler({ generation: 0, resolveLimits: (limits) => limits });
+  const { snapshot: served } = compiler.compile({ ...BASE, routes: [a!] });
+  compiler.compile({ ...BASE, routes: [b!, a!] }); // Nobody gets that.
+  const { snapshot, update } = compiler.compile({ ...BASE, routes: [c!, a!] }, served);
+  assert.deepEqual(applySnapshotUpdate(served, update), snapshot);
+  assert.equal(snapshot.generation, 3);
+});
+
+const path = (name: string): RouteConfig => routeOf({ kind: 'path', path: name }, 1);
+
+test('compiler: tells workers once which metric blocks have another name', () => {
+  const compiler = new Compiler({ generation: 0, resolveLimits: (limits) => limits });
+  const all = Array.from({ length: METRIC_INDEX_MAX - 1 }, (_, index) =>
+    routeOf({ kind: 'path', path: `/${index}` }, 1),
+  );
+  const recycledBy = (routes: readonly RouteConfig[], served?: Snapshot): number[] => {
+    const { update } = compiler.compile({ ...BASE, routes }, served);
+    return update.kind === 'whole' ? [] : update.recycled.map(({ index }) => index);
+  };
+  const { snapshot: served } = compiler.compile({ ...BASE, routes: all });
+  assert.deepEqual(recycledBy(all.with(4, path('/x'))), [4]);
+  assert.deepEqual(new Set(recycledBy(all.with(5, path('/y')), served)), new Set([4, 5]));
+  assert.deepEqual(recycledBy(all.with(5, path('/y'))).length, 1); // Another route of that path.
 });

@@ -101,7 +101,7 @@ test('overload: level 2 gives up clients that take nothing, and no other', async
   world.assertQuiet();
 });
 
-test('connection limit: an idle connection makes room for a new one, the oldest first', async () => {
+test('connection limit: idle connections make room, the oldest first', async () => {
   const world = await openWorld({ limits: 'connections = 3' });
   listenOrigin(world.sim, ORIGIN, {
     onRequest: ({ target }, peer) => target !== '/waits' && peer.send(okWith('ok')),
@@ -125,7 +125,7 @@ test('connection limit: an idle connection makes room for a new one, the oldest 
   world.assertQuiet();
 });
 
-test('connection limit: a connection that never had a request is not thrown out for others', async () => {
+test('connection limit: who never had a request is not thrown out for others', async () => {
   const world = await openWorld({ limits: 'connections = 2' });
   listenOrigin(world.sim, ORIGIN, answering());
   const silent = [world.client(), world.client()];
@@ -137,7 +137,7 @@ test('connection limit: a connection that never had a request is not thrown out 
   world.assertQuiet();
 });
 
-test('descriptors: attempts wait while none is left for endpoints, and fail no endpoint', async () => {
+test('descriptors: attempts wait while none is left, and no endpoint is blamed', async () => {
   const world = await openWorld({ transport: 'queue-timeout = "10s"' });
   listenOrigin(world.sim, ORIGIN, answering());
   world.sim.canConnect = false;
@@ -161,7 +161,9 @@ test('descriptors: attempts wait while none is left for endpoints, and fail no e
 test('descriptors: an idle connection of another endpoint makes room', async () => {
   const other = '10.0.0.2:80';
   const world = await openWorld({
-    more: `[routes.other]\npath = "/other"\nservice = "other"\n[services.other]\nendpoints = ["http://${other}"]`,
+    more:
+      `[routes.other]\npath = "/other"\nservice = "other"\n` +
+      `[services.other]\nendpoints = ["http://${other}"]`,
   });
   listenOrigin(world.sim, ORIGIN, answering());
   listenOrigin(world.sim, other, answering());

@@ -61,19 +61,30 @@ export class RandomOrigin {
     this.#sim = sim;
     this.#prng = prng;
     this.#isCalm = isCalm;
-    const early = new Set<SeenRequest>();
+    /** What is still to be sent once the whole request is here. */
+    const early = new Map<SeenRequest, string>();
     this.origin = listenOrigin(sim, address, {
       onHead: (request, peer) => {
         if (isCalm || !prng.chance(0.05)) return;
-        early.add(request);
-        this.#answer(request, peer, 'early');
+        early.set(request, '');
+        if (request.method === 'HEAD' || prng.chance(0.5)) this.#answer(request, peer, 'early');
+        else early.set(request, this.#begin(request, peer));
       },
       onRequest: (request, peer) => {
-        if (early.has(request)) return;
-        this.#answer(request, peer, this.#draw());
+        const rest = early.get(request);
+        if (rest === undefined) this.#answer(request, peer, this.#draw());
+        else if (rest !== '') peer.send(rest);
       },
       onBytes: (peer) => this.#echo(peer),
     });
+  }
+
+  /** Sends the head and a part of the body. @returns the rest of it */
+  #begin(request: SeenRequest, peer: SimPeer): string {
+    const body = bodyFor(request.target);
+    const cut = this.#prng.integer(0, body.length - 1);
+    peer.send(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, cut)}`);
+    return body.slice(cut);
   }
 
   #draw(): Manner {

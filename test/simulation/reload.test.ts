@@ -105,6 +105,21 @@ test('reload: an address keeps its connections, whatever its listener is called 
   world.assertQuiet();
 });
 
+test('reload: of several listeners on any free port each keeps the port it got', async () => {
+  const any = '127.0.0.1:0';
+  const routes = { web: 'one', api: 'two' } as const;
+  const listeners = [
+    ['web', any],
+    ['api', any],
+  ] as const;
+  const world = await openPlan({ listeners, routes });
+  const { web, api } = world.ports;
+  world.publish(await compilePlan(2, { listeners: listeners.toReversed(), routes }));
+  assert.deepEqual(servedBy(connect(world, `127.0.0.1:${web}`, get())), ['one']);
+  assert.deepEqual(servedBy(connect(world, `127.0.0.1:${api}`, get())), ['two']);
+  world.assertQuiet();
+});
+
 test('reload: a head that is half here is served by one generation, not by a mix', async () => {
   const trusts = 'trusted-proxies = ["127.0.0.1", "10.0.0.0/8"]';
   const plan: Plan = {
@@ -343,6 +358,28 @@ test('reload: a process that drains ends the listeners of earlier generations to
   world.advance(1_100);
   assert.equal(idle.hasEnded, true, 'a stop is sooner than the drain of its listener');
   world.advance(2_000);
+  assert.equal(draining.isDone, true);
+  world.assertQuiet();
+});
+
+test('reload: one that comes while the process drains opens nothing', async () => {
+  const routes = { '*': 'one' } as const;
+  const world = await openPlan({ listeners: [['web', A]], routes });
+  const waiting = connect(world, A, get().slice(0, 10));
+  const draining = world.drain();
+  const after = await compilePlan(2, {
+    listeners: [
+      ['web', A],
+      ['new', B],
+    ],
+    routes,
+  });
+  assert.equal(world.publish(after).isLinked, true);
+  for (const address of [A, B]) assert.equal(connect(world, address).isOpen, false);
+  ask(world, waiting, get().slice(10));
+  assert.deepEqual(servedBy(waiting), ['one']);
+  waiting.end();
+  world.advance(0);
   assert.equal(draining.isDone, true);
   world.assertQuiet();
 });

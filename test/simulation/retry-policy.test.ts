@@ -159,6 +159,32 @@ test('retry: a body of which half has come goes on elsewhere with the other half
   world.assertQuiet();
 });
 
+test('retry: a replay goes on when the second origin begins to answer before its end', async () => {
+  const more = '[services.app.retry]\nmethods = ["PUT"]\nbody-size = "256KiB"';
+  const world = await openWorld({ service: BOTH, more }, { windowSize: 2_000 });
+  const body = Array.from({ length: 20_000 }, (_, index) => `${index} `).join('');
+  const announced = 2 * body.length;
+  listenOrigin(world.sim, ORIGIN, {
+    onBytes: (peer) => {
+      if (peer.bytes().length > body.length) peer.reset();
+    },
+  });
+  const other = listenOrigin(world.sim, OTHER_ORIGIN, {
+    onHead: (_seen, peer) => peer.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha'),
+    onRequest: (_seen, peer) => peer.send('lf'),
+  });
+  const text = `PUT / HTTP/1.1\r\nHost: a.test\r\nContent-Length: ${announced}\r\n\r\n`;
+  const client = world.client(text + body);
+  world.advance(1_000);
+  client.send(body);
+  world.advance(1_000);
+  assert.equal(responsesOf(client)[0]!.body.toString(), 'half');
+  assert.equal(other.requests[0]!.body.toString(), body + body);
+  assert.deepEqual(other.violations, []);
+  client.abort();
+  world.assertQuiet();
+});
+
 for (const method of ['POST', 'PATCH']) {
   test(`retry: ${method} reaches one origin once, whatever is configured`, async () => {
     const all = `attempts = 10\nbody-size = "1MiB"\nstatuses = ["400-599"]
@@ -251,6 +277,33 @@ test('retry: attempts = 1 means none beyond the first', async () => {
   assert.equal(other.requests.length, 0);
   assert.equal(world.cells[WorkerCell.retriesDenied], 0);
   world.assertQuiet();
+});
+
+test("retry: a kept connection that was closed is not the policy's business", async () => {
+  const strict = '[services.app.retry]\nattempts = 1\non = []\nmethods = []';
+  for (const [text, status, count] of [
+    [get('/2'), 200, 3],
+    [request('HEAD', '/2'), 200, 3],
+    [request('DELETE', '/2'), 502, 2],
+    [post('x', '/2'), 502, 2],
+    [post('x', '/2', 'GET'), 502, 2],
+  ] as const) {
+    const world = await openWorld({ more: strict });
+    const served = new Set<SimPeer>();
+    const origin = listenOrigin(world.sim, ORIGIN, {
+      onHead: (_seen, peer) => {
+        if (served.has(peer)) peer.end();
+        else peer.send('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+        served.add(peer);
+      },
+    });
+    const client = world.client(get('/1'));
+    client.send(text);
+    world.advance(0);
+    assert.deepEqual(statusesOf(client), [200, status], text);
+    assert.equal(origin.requests.length, count, text);
+    world.assertQuiet();
+  }
 });
 
 test('hedging: a slow first answer is overtaken by a second attempt elsewhere', async () => {

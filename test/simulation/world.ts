@@ -107,6 +107,8 @@ export class World {
   readonly data: DataPlane;
   readonly cells: Float64Array;
   readonly internalErrors: unknown[] = [];
+  /** Bound ports by listener name. */
+  ports: { readonly [listener: string]: number } = {};
   readonly outlierReports: OutlierReport[] = [];
   readonly endpoints: readonly Endpoint[];
   readonly #baselineLeaks: number;
@@ -133,7 +135,7 @@ export class World {
     );
     this.endpoints = this.data.plane.linked.routes.flatMap((route) => route.service.endpoints);
     this.#baselineLeaks = this.sim.chunks.heldCount;
-    this.data.listen({}, () => {});
+    this.data.listen({}, (ports) => (this.ports = ports));
     this.sim.advanceMs(0);
   }
 

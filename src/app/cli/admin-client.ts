@@ -7,7 +7,7 @@ import type { IncomingMessage } from 'node:http';
 import { resolve } from 'node:path';
 
 import { adminSocketPlaces } from '../admin-socket.ts';
-import { settingOf } from '../config-file.ts';
+import { FILE_SOURCE, settingOf } from '../config-file.ts';
 import type { OptionValues } from './command.ts';
 import { configPath, EXIT_FAILED, EXIT_NOT_RUNNING } from './command.ts';
 
@@ -37,21 +37,25 @@ export async function askAdmin(values: OptionValues, question: Question): Promis
   const places = isGiven
     ? [String(values.socket)]
     : adminSocketPlaces(settingOf(path, 'admin', 'socket', 'auto'), path);
+  let denied = '';
   for (const socketPath of places) {
     try {
       return await ask(socketPath, question);
     } catch (error) {
       const { code = '', message } = error as NodeJS.ErrnoException;
       if (ABSENT_CODES.includes(code)) continue;
+      // Nobody may be there all the same: a folder that is closed does not say.
       if (code === 'EACCES' || code === 'EPERM') {
-        complain(`permission denied: ${socketPath}; ask as the user that the proxy runs as`);
-        return { ok: false, exitCode: EXIT_NOT_RUNNING };
+        denied = socketPath;
+        continue;
       }
       complain(`no answer over ${socketPath}: ${message}`);
       return { ok: false, exitCode: EXIT_FAILED };
     }
   }
-  complain(isGiven ? `no proxy answers at ${String(values.socket)}` : absence(path, places));
+  if (denied !== '') {
+    complain(`permission denied: ${denied}; ask as the user that the proxy runs as`);
+  } else complain(isGiven ? `no proxy answers at ${places[0]}` : absence(path, places));
   return { ok: false, exitCode: EXIT_NOT_RUNNING };
 }
 
@@ -74,7 +78,9 @@ export function plain(text: string): string {
 function absence(path: string, places: readonly string[]): string {
   const file = resolve(path);
   if (places.length === 0) return `${file} has admin.socket = "off", so nobody can be asked`;
-  return `no running proxy found for ${file}; looked for ${places.join(', ')}`;
+  const text = FILE_SOURCE.readFile(path);
+  const why = typeof text === 'string' ? '' : ` (${text.problem}; -c names another)`;
+  return `no running proxy found for ${file}${why}; looked for ${places.join(', ')}`;
 }
 
 function ask(socketPath: string, { method, path, body }: Question): Promise<Reply> {

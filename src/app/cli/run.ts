@@ -31,7 +31,11 @@ export const runCommand: Command = {
     process.stderr.write(formatIssues(loaded.issues, sourceText));
     if (values['last-good'] === true && hasError(loaded)) return serveLastGood(path);
     const { config } = loaded;
-    if (config === null) return EXIT_FAILED;
+    if (config === null) {
+      const isKept = 'config' in (await lastGoodConfig(path));
+      if (isKept) process.stderr.write('proxy-now: run --last-good starts from what was served\n');
+      return EXIT_FAILED;
+    }
     return serve({ config, files: loadedFiles(loaded) }, resolve(path));
   },
 };

@@ -15,7 +15,7 @@ import type { Config, EndpointConfig, ListenerConfig, RouteConfig } from '../con
 import { listenerSchema, serviceSchema, transportSchema } from '../config/node-sections.ts';
 import { limitsSchema, observeSchema, rootSchema } from '../config/root-section.ts';
 import { kebabCase } from '../config/schema-compound.ts';
-import { isSame } from './is-same.ts';
+import { isSame } from '../../base/is-same.ts';
 
 /** Kinds of named nodes in the singular, then the single sections. */
 export type ChangeKind = 'listener' | 'route' | 'service' | 'transport' | 'middleware' | 'section';

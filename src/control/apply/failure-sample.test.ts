@@ -10,11 +10,26 @@ import {
   routeBase,
   statusClass,
 } from '../../contract/metric-layout.ts';
-import { failureSample } from './failure-sample.ts';
+import { FailureSampler } from './failure-sample.ts';
 
 function add(cells: Float64Array, route: number, status: number, count: number): void {
   cells[routeBase(route) + RouteCell.requests + statusClass(status)]! += count;
 }
+
+function routes(...indexes: number[]): { metricIndex: number }[] {
+  return indexes.map((metricIndex) => ({ metricIndex }));
+}
+
+test('failure sample: what a route counted that is gone still counts', () => {
+  const cells = new Float64Array(METRIC_CELLS);
+  const sampler = new FailureSampler();
+  add(cells, 0, 200, 1_000);
+  assert.equal(sampler.sample([cells], routes(0, 1)).requests, 1_000);
+  add(cells, ROUTE_NONE_INDEX, 404, 30);
+  assert.equal(sampler.sample([cells], routes(1)).requests, 1_030);
+  add(cells, 2, 200, 5);
+  assert.equal(sampler.sample([cells], routes(1, 2)).requests, 1_035);
+});
 
 test('failure sample: requests of all routes and workers, failed by 5xx', () => {
   const first = new Float64Array(METRIC_CELLS);
@@ -23,8 +38,10 @@ test('failure sample: requests of all routes and workers, failed by 5xx', () => 
   add(first, 3, 503, 4);
   add(second, 3, 404, 5);
   add(second, ROUTE_NONE_INDEX, 404, 1);
-  add(second, 7, 500, 100); // No route of now.
-  assert.deepEqual(failureSample([first, second], [0, 3, 3]), { requests: 20, failures: 4 });
+  add(second, 7, 500, 100); // No route of ours.
+  const sampler = new FailureSampler();
+  const sample = sampler.sample([first, second], routes(0, 3, 3));
+  assert.deepEqual(sample, { requests: 20, failures: 4 });
 });
 
 test('failure sample: faults of the proxy and of origins count, those of clients do not', () => {
@@ -34,10 +51,12 @@ test('failure sample: faults of the proxy and of origins count, those of clients
   const count = (fault: number, value: number): void => {
     cells[WorkerCell.faults + fault] = value;
   };
+  const sampler = new FailureSampler();
+  const failures = (): number => sampler.sample([cells], routes(0)).failures;
   count(Fault.requestMalformed, 50);
-  assert.equal(failureSample([cells], [0]).failures, 2);
+  assert.equal(failures(), 2);
   count(Fault.noEndpoint, 1); // Also answered with 5xx: the larger count is taken.
-  assert.equal(failureSample([cells], [0]).failures, 2);
+  assert.equal(failures(), 2);
   count(Fault.routeNotFound, 4);
-  assert.equal(failureSample([cells], [0]).failures, 5);
+  assert.equal(failures(), 5);
 });

@@ -1,5 +1,8 @@
 /**
  * How many requests failed so far, from the metric cells of the workers.
+ *
+ * F1  counts never go back: a route that a reload removed still counts what it counted, or the
+ *     requests that miss it would be hidden by those it had.
  */
 
 import { FAULTS, FAULT_INDEX_MAX } from '../../contract/fault.ts';
@@ -14,18 +17,33 @@ const FAILED_CLASS = statusClass(500);
 /** Faults that are not the client's doing; a request without a route may be the reload's. */
 const FAILURES = failureFaults();
 
+/** Sums over workers and over all routes there ever were. */
+export class FailureSampler {
+  #routes: readonly Indexed[] = [];
+  readonly #bases = new Set([routeBase(ROUTE_NONE_INDEX)]);
+
+  /**
+   * @param workers metric cells of each worker
+   * @param routes  of the snapshot that is served; another array when they change
+   */
+  sample(workers: readonly Float64Array[], routes: readonly Indexed[]): FailureSample {
+    if (routes !== this.#routes) {
+      this.#routes = routes;
+      for (const { metricIndex } of routes) this.#bases.add(routeBase(metricIndex));
+    }
+    return sumOf(workers, this.#bases);
+  }
+}
+
+interface Indexed {
+  readonly metricIndex: number;
+}
+
 /**
- * Sums over workers and routes. A response with 5xx and a fault are often two views of one
- * request, so the larger count is taken, never both.
- * @param workers      metric cells of each worker
- * @param routeIndexes metric indexes of the routes; the block of no route is added
+ * A response with 5xx and a fault are often two views of one request, so the larger count is
+ * taken, never both.
  */
-export function failureSample(
-  workers: readonly Float64Array[],
-  routeIndexes: Iterable<number>,
-): FailureSample {
-  const bases = [routeBase(ROUTE_NONE_INDEX)];
-  for (const index of new Set(routeIndexes)) bases.push(routeBase(index));
+function sumOf(workers: readonly Float64Array[], bases: ReadonlySet<number>): FailureSample {
   let requests = 0;
   let answers5xx = 0;
   let faults = 0;

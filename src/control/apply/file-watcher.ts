@@ -223,7 +223,14 @@ function identityOf(folder: string): string {
 
 function foldersOf({ files, globs }: WatchedInputs): ReadonlySet<string> {
   const folders = new Set<string>();
-  for (const path of files) addFolders(folders, path);
+  const seen = new Set<string>();
+  for (const path of files) {
+    // Of the many files of one folder, only those that are links lie elsewhere.
+    const folder = dirname(resolve(path));
+    const isKnown = seen.has(folder);
+    seen.add(folder);
+    if (!isKnown || lstatOf(path)?.isSymbolicLink() === true) addFolders(folders, path);
+  }
   for (const { pattern, folder } of globs) {
     // Any name stands for the files of the pattern's folder.
     addFolders(folders, join(fixedFolder(pattern, folder), '_'));

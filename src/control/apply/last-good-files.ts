@@ -37,6 +37,8 @@ export interface GoodLoad {
   readonly inputs: WatchedInputs;
   /** True while the files are what they were at this load. */
   readonly isCurrent: () => boolean;
+  /** Equal for loads of equal files. */
+  readonly fingerprint: string;
   /** What every file of `config` was made of, replaced ones included; the main file first. */
   readonly good: ReadonlyMap<string, GoodFile>;
 }
@@ -53,6 +55,8 @@ export async function loadWithLastGood(
 ): Promise<GoodLoad> {
   const recorded = new RecordedSource(source, path);
   const asIs = await loadConfig(path, recorded, options);
+  // Of the files as they are: what stands in for a broken one is no part of it.
+  const fingerprint = recorded.fingerprint();
   const replaced = new Map<string, string>();
   let loaded = asIs;
   while (addReplacements(loaded, lastGood, replaced)) {
@@ -73,6 +77,7 @@ export async function loadWithLastGood(
     badFiles: badFilesOf(asIs, loaded, replaced),
     inputs: recorded.inputs,
     isCurrent: () => recorded.isCurrent(),
+    fingerprint,
     good: config === null ? lastGood : goodFiles(loaded, recorded, replaced, lastGood),
   };
 }

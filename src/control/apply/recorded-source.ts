@@ -7,6 +7,8 @@
  *     while a process lives.
  */
 
+import { createHash } from 'node:crypto';
+
 import type { ConfigSource, Unreadable } from '../config/config-source.ts';
 import type { WatchedInputs } from './reload-outcome.ts';
 
@@ -56,6 +58,15 @@ export class RecordedSource implements ConfigSource {
 
   env(name: string): string | undefined {
     return this.#source.env(name);
+  }
+
+  /** Equal for equal answers: what was read, and what every pattern matched. */
+  fingerprint(): string {
+    const reads = [...this.#reads].map(([path, answer]) => [path, contentOf(answer)]);
+    const globs = [...this.#globs].map(([key, { paths }]) => [key, paths]);
+    return createHash('sha256')
+      .update(JSON.stringify([reads, globs]))
+      .digest('hex');
   }
 
   /** True while every file and pattern answers as it did. */

@@ -50,6 +50,14 @@ export interface BadFile {
   readonly serves: 'last-good' | 'left-out';
 }
 
+/** Files that a rollback took back. */
+export interface TakenBack {
+  /** Of the files as they were then. */
+  readonly fingerprint: string;
+  /** For people: why. */
+  readonly reason: string;
+}
+
 /** A configuration file as it was when it was last good. */
 export interface SavedFile {
   readonly path: string;

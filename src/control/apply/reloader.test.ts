@@ -298,6 +298,35 @@ test('rollback: the former configuration comes back, the files wait for a change
   assert.equal((await world.reloader.reload('file')).status, 'applied');
 });
 
+test('rollback: a successor is told, and does not bring the files back either', async () => {
+  const world = await new World().open();
+  const { config } = world.reloader;
+  world.files[MAIN] = text(2);
+  await world.reloader.reload('file');
+  const before = world.reloader.takenBack;
+  assert.equal(before, null);
+  await world.reloader.rollBack('asked');
+  const { takenBack } = world.reloader;
+  assert.equal(takenBack?.reason, 'asked');
+  const successor = new Reloader({
+    path: MAIN,
+    source: memorySource(world.files),
+    served: { config, generation: 9, files: [], takenBack },
+    publish: () => Promise.resolve(10),
+    log: { info: () => {}, warn: () => {}, error: () => {} },
+    nowMs: () => 0,
+    wallMs: () => 0,
+  });
+  assert.equal((await successor.preview()).status, 'rejected');
+  const outcome = await successor.reload('start');
+  assert.equal(outcome.status, 'rejected');
+  assert.match(outcome.message, /taken back \(asked\)/);
+  assert.deepEqual(successor.takenBack, takenBack);
+  world.files[MAIN] = text(3);
+  assert.equal((await successor.reload('file')).status, 'applied');
+  assert.equal(successor.takenBack, null);
+});
+
 test('rollback: goes to what passed its window, not to what was being watched', async () => {
   const world = await new World().open();
   world.files[MAIN] = text(2);
@@ -310,6 +339,23 @@ test('rollback: goes to what passed its window, not to what was being watched', 
   const outcome = await world.reloader.rollBack('asked');
   assert.equal(outcome.status, 'applied');
   assert.equal(world.reloader.config.services[0]!.endpoints[0]!.port, 2);
+});
+
+test('rollback: what has been replaced meanwhile is not taken back', async () => {
+  const world = await new World().open();
+  world.files[MAIN] = text(2);
+  await world.reloader.reload('file');
+  const { promise, resolve: release } = Promise.withResolvers<void>();
+  world.gate = promise;
+  world.files[MAIN] = text(3);
+  const reload = world.reloader.reload('file');
+  while (world.inputs.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  const rollback = world.reloader.rollBack('asked');
+  release();
+  assert.equal((await reload).status, 'applied');
+  assert.equal((await rollback).status, 'unchanged');
+  assert.equal(world.reloader.config.services[0]!.endpoints[0]!.port, 3);
+  assert.equal(world.reloader.counts.rollbacks, 0);
 });
 
 test('rollback: one that cannot be published leaves what is served', async () => {

@@ -7,7 +7,8 @@
  *     was served before is served on, and the outcome says why. Nothing here rejects or throws.
  * R3  files that are what they were at the last look are not loaded again, with one exception: a
  *     publication that failed may succeed the next time (an address in use becomes free).
- * R4  files that were taken back by a rollback are not tried again until they change.
+ * R4  files that were taken back by a rollback are not tried again until they change; a successor
+ *     is told, so that an upgrade does not bring them back.
  * R5  a reload never ends all service: files without any listener (cut off while they were written,
  *     by a full disk perhaps) are rejected while there is one.
  * R6  a rollback goes to the last configuration that passed its window, not to one that was
@@ -30,6 +31,7 @@ import type {
   ReloadOutcome,
   ReloadPreview,
   SavedFile,
+  TakenBack,
   WatchedInputs,
 } from './reload-outcome.ts';
 import { logOutcome } from './reload-log.ts';
@@ -41,6 +43,8 @@ export interface Served {
   readonly generation: number;
   /** Its files as they were; empty when nobody knows any more. */
   readonly files: readonly SavedFile[];
+  /** What the process before this one took back; absent or null: nothing. */
+  readonly takenBack?: TakenBack | null;
 }
 
 export interface ReloaderOptions {
@@ -85,6 +89,7 @@ interface State {
 /** The last look at the files. */
 interface Look {
   readonly isCurrent: () => boolean;
+  readonly fingerprint: string;
   readonly outcome: ReloadOutcome;
   /** R3. */
   readonly mayRetry: boolean;
@@ -103,6 +108,8 @@ export class Reloader {
   #proven: State;
   #generation: number;
   #look: Look | null = null;
+  /** R4. */
+  #takenBack: TakenBack | null;
   #lastApplied: ReloadOutcome | null = null;
   /** Ends when everything asked for so far has. */
   #tail: Promise<unknown> = Promise.resolve();
@@ -111,12 +118,13 @@ export class Reloader {
   #isClosed = false;
 
   constructor(options: ReloaderOptions) {
-    const { config, generation, files } = options.served;
+    const { config, generation, files, takenBack = null } = options.served;
     this.#options = options;
     this.#startConfig = config;
     this.#served = { config, good: goodFilesOf(files) };
     this.#proven = this.#served;
     this.#generation = generation;
+    this.#takenBack = takenBack;
     this.#configureGuard();
   }
 
@@ -152,6 +160,11 @@ export class Reloader {
     return this.#lastApplied;
   }
 
+  /** What was taken back and has not changed since; what a successor is handed. */
+  get takenBack(): TakenBack | null {
+    return this.#takenBack;
+  }
+
   get counts(): ReloadCounts {
     return { ...this.#counts };
   }
@@ -171,12 +184,14 @@ export class Reloader {
   }
 
   /**
-   * Publishes the last configuration that passed its window, and remembers that the files are bad.
-   * Never rejects; the outcome is `rejected` when that configuration cannot be published.
+   * Takes back what is served now: publishes the last configuration that passed its window, and
+   * remembers that the files are bad. Never rejects; the outcome is `rejected` when it cannot be
+   * published, and `unchanged` when a reload that was under way has replaced it already.
    */
   rollBack(reason: string): Promise<ReloadOutcome> {
+    const bad = this.#served.config;
     return this.#enqueue(() =>
-      this.#guarded('rollback', (startMs) => this.#rollBack(reason, startMs)),
+      this.#guarded('rollback', (startMs) => this.#rollBack(bad, reason, startMs)),
     );
   }
 
@@ -190,7 +205,6 @@ export class Reloader {
     if (this.#options.path === '') return { ...NOTHING, ...NO_FILE };
     try {
       const load = await this.#load();
-      if (this.#wasTakenBack()) return this.#look!.outcome;
       const refusal = this.#refusal(load);
       if (load.config === null || refusal !== null) return { ...describe(load), ...refusal! };
       const changes = diffConfigs(this.#served.config, load.config);
@@ -245,6 +259,7 @@ export class Reloader {
       return this.#again(look, cause, startMs);
     const load = await this.#load();
     this.#options.onInputs?.(load.inputs, load.isCurrent);
+    if (load.fingerprint !== this.#takenBack?.fingerprint) this.#takenBack = null;
     const { config } = load;
     const refusal = this.#refusal(load);
     if (config === null || refusal !== null) {
@@ -275,8 +290,11 @@ export class Reloader {
     return this.#looked(load, outcome);
   }
 
-  async #rollBack(reason: string, startMs: number): Promise<ReloadOutcome> {
-    const before = this.#served.config;
+  async #rollBack(before: Config, reason: string, startMs: number): Promise<ReloadOutcome> {
+    if (before !== this.#served.config) {
+      const message = 'another configuration was applied meanwhile';
+      return this.#outcome('rollback', startMs, { status: 'unchanged', message });
+    }
     const target = this.#proven;
     const changes = diffConfigs(before, target.config);
     const problem = await this.#publish(before, target.config, changes, 'rollback');
@@ -290,11 +308,12 @@ export class Reloader {
     const outcome = this.#outcome('rollback', startMs, { status: 'applied', message, changes });
     this.#lastApplied = outcome;
     if (this.#look !== null) {
+      const { fingerprint, isCurrent } = this.#look;
       const { badFiles, issues, report } = this.#look.outcome;
-      const files = { badFiles, issues, report };
-      const hint = `${message}; these files are not tried again until they change`;
-      const rejected = { ...outcome, ...files, status: 'rejected', message: hint } as const;
-      this.#look = { isCurrent: this.#look.isCurrent, outcome: rejected, mayRetry: false };
+      this.#takenBack = { fingerprint, reason };
+      const message = takenBackText(reason);
+      const files = { badFiles, issues, report, status: 'rejected', message } as const;
+      this.#look = { isCurrent, fingerprint, outcome: { ...outcome, ...files }, mayRetry: false };
     }
     return outcome;
   }
@@ -305,8 +324,11 @@ export class Reloader {
     return loadWithLastGood(path, source, this.#served.good, options);
   }
 
-  /** @returns null when the load may be served (R5) */
-  #refusal({ config, issues }: GoodLoad): Result | null {
+  /** @returns null when the load may be served (R4, R5) */
+  #refusal({ config, issues, fingerprint }: GoodLoad): Result | null {
+    if (fingerprint === this.#takenBack?.fingerprint) {
+      return { status: 'rejected', message: takenBackText(this.#takenBack.reason) };
+    }
     if (config === null) {
       const text = `the configuration has ${summarizeIssues(issues)}`;
       return { status: 'rejected', message: `${text}; what was served is served on` };
@@ -361,14 +383,8 @@ export class Reloader {
   }
 
   #looked(load: GoodLoad, outcome: ReloadOutcome, mayRetry = false): ReloadOutcome {
-    this.#look = { isCurrent: load.isCurrent, outcome, mayRetry };
+    this.#look = { isCurrent: load.isCurrent, fingerprint: load.fingerprint, outcome, mayRetry };
     return outcome;
-  }
-
-  /** R4. */
-  #wasTakenBack(): boolean {
-    const look = this.#look;
-    return look !== null && look.outcome.cause === 'rollback' && look.isCurrent();
   }
 
   /** The files are what they were. */
@@ -417,6 +433,10 @@ function describe(load: GoodLoad): typeof NOTHING & Pick<GoodLoad, 'issues' | 'b
 
 function appliedText(changes: readonly Change[]): string {
   return `applied: ${summarizeChanges(changes)}`;
+}
+
+function takenBackText(reason: string): string {
+  return `taken back (${reason}); these files are not tried again until they change`;
 }
 
 function errorText(error: unknown): string {

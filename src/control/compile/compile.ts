@@ -35,9 +35,7 @@ export function compile(
     transport: finder(config.transports),
     middleware: finder(config.middlewares),
   };
-  const routes = config.routes
-    .toSorted(compareRoutes)
-    .map((route) => routeSpec(route, context));
+  const routes = config.routes.toSorted(compareRoutes).map((route) => routeSpec(route, context));
   return {
     version: SNAPSHOT_VERSION,
     generation,

@@ -8,6 +8,7 @@
  */
 
 import { isSame } from '../../base/is-same.ts';
+import type { MetricBlock } from '../../contract/metric-layout.ts';
 import type {
   LimitsSpec,
   ListenerSpec,
@@ -50,7 +51,7 @@ export interface CompilerOptions {
 export interface Compiled {
   /** For workers that start now. */
   readonly snapshot: Snapshot;
-  /** For workers that got the result of the call before. The first one is the whole. */
+  /** For workers that have the snapshot of the call before. The first one is the whole. */
   readonly update: SnapshotUpdate;
 }
 
@@ -64,6 +65,8 @@ export class Compiler {
   readonly #routes: RouteTable;
   #last: Snapshot | null = null;
   #generation: number;
+  /** Metric blocks of which the workers do not know yet that they have another name. */
+  #recycled: readonly MetricBlock[] = [];
 
   constructor(options: CompilerOptions) {
     this.#options = options;
@@ -112,12 +115,15 @@ export class Compiler {
 
   /**
    * The next generation. Every result has to be sent, in order, to every worker that does not
-   * start with a later one: an update builds on the snapshot of the call before.
+   * start with a later one, unless the next call says that it was not.
    * @param config  valid: every reference names a node that exists. Nodes that are the same
    *                objects as in the call before are not looked at
+   * @param served  what workers have now and the update builds on: the result of an earlier call,
+   *                when what came after it could not be published
    * @returns plain data that shares parts with `config`
    */
-  compile(config: Config): Compiled {
+  compile(config: Config, served: Snapshot | null = this.#last): Compiled {
+    const isLastServed = served === this.#last;
     const listeners = this.#listeners.update(config.listeners, null).moved;
     const transports = this.#transports.update(config.transports, null).moved;
     const middlewares = this.#middlewares.update(config.middlewares, null).moved;
@@ -146,8 +152,11 @@ export class Compiler {
     };
     this.#last = snapshot;
     const recycled = this.#metricIndexes.takeRecycled();
+    this.#recycled = isLastServed ? recycled : [...this.#recycled, ...recycled];
     const update: SnapshotUpdate =
-      last === null ? { kind: 'whole', snapshot } : updateBetween(last, snapshot, recycled);
+      served === null
+        ? { kind: 'whole', snapshot }
+        : updateBetween(served, snapshot, this.#recycled);
     return { snapshot, update };
   }
 }

@@ -9,7 +9,7 @@
  *     and `overflowCount` says how many they are.
  */
 
-import type { MetricBlock, MetricFamily } from '../../contract/metric-layout.ts';
+import type { MetricBlock, BlockFamily } from '../../contract/metric-layout.ts';
 import { METRIC_INDEX_MAX } from '../../contract/metric-layout.ts';
 
 /** The last index is kept for those that share it. */
@@ -22,7 +22,7 @@ interface Family {
 }
 
 export class MetricIndexes {
-  readonly #families: Readonly<Record<MetricFamily, Family>> = {
+  readonly #families: Readonly<Record<BlockFamily, Family>> = {
     listener: { indexes: new Map(), gone: new Map() },
     route: { indexes: new Map(), gone: new Map() },
     service: { indexes: new Map(), gone: new Map() },
@@ -37,7 +37,7 @@ export class MetricIndexes {
   }
 
   /** @returns an index below METRIC_INDEX_MAX, the same for one family and name until released. */
-  indexOf(family: MetricFamily, name: string): number {
+  indexOf(family: BlockFamily, name: string): number {
     const { indexes, gone } = this.#families[family];
     const known = indexes.get(name);
     if (known !== undefined) return known;
@@ -52,7 +52,7 @@ export class MetricIndexes {
   }
 
   /** Says that a name is configured no more. */
-  release(family: MetricFamily, name: string): void {
+  release(family: BlockFamily, name: string): void {
     const { indexes, gone } = this.#families[family];
     this.#overflow.delete(overflowId(family, name));
     const index = indexes.get(name);
@@ -69,7 +69,7 @@ export class MetricIndexes {
   }
 
   /** @returns -1 when every index is in use. */
-  #freeIndex(family: MetricFamily): number {
+  #freeIndex(family: BlockFamily): number {
     const { indexes, gone } = this.#families[family];
     const used = indexes.size + gone.size;
     if (used < OWN_INDEX_COUNT) return used; // None was ever given back: they are consecutive.
@@ -82,6 +82,6 @@ export class MetricIndexes {
   }
 }
 
-function overflowId(family: MetricFamily, name: string): string {
+function overflowId(family: BlockFamily, name: string): string {
   return `${family} ${name}`;
 }

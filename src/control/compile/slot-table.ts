@@ -111,10 +111,7 @@ export class SlotTable<Node extends Named, Spec> {
     return { placed, removed, moved: movedNames, isReordered: diff.isReordered };
   }
 
-  #makeSpecs(
-    placed: readonly Placed<Node>[],
-    removed: readonly { readonly node: Node }[],
-  ): void {
+  #makeSpecs(placed: readonly Placed<Node>[], removed: readonly { readonly node: Node }[]): void {
     if (placed.length + removed.length === 0) return;
     const { makeSpec, onLeave } = this.#options;
     for (const { node } of removed) onLeave?.(node, null);

@@ -33,7 +33,9 @@ export function interpolate(value: Located, options: InterpolateOptions): Locate
       return value.text.includes('${') ? interpolateString(value, options) : value;
     case 'array': {
       const items = value.items.map((item) => interpolate(item, options));
-      return items.every((item, index) => item === value.items[index]) ? value : { ...value, items };
+      return items.every((item, index) => item === value.items[index])
+        ? value
+        : { ...value, items };
     }
     case 'table': {
       let entries: Map<string, Located> | null = null;

@@ -155,6 +155,9 @@ const CASES: readonly Case[] = [
   { code: 'PN1314', text: 'listeners.b.address = "localhost:80"', at: [1, 24, 33] },
   { code: 'PN1314', text: 'admin.address = "unix:/run/admin.sock"', at: [1, 17, 39] },
   { code: 'PN1315', text: 'services.s.sticky.cookie = "a;b"', at: [1, 28, 33] },
+  { code: 'PN1316', text: 'services.s.outlier.statuses = ["500-400"]', at: [1, 32, 41] },
+  { code: 'PN1317', text: 'services.s.health-check.path = "healthz"', at: [1, 32, 41] },
+  { code: 'PN1318', text: 'services.s.retry.methods = ["POST"]', at: [1, 29, 35] },
   { code: 'PN1401', text: 'routes.q = { service = "s" }', at: [1, 8, 9] },
   {
     code: 'PN1402',

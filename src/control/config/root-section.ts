@@ -92,7 +92,7 @@ export const limitsSchema = object('What a client or an origin may ask of the pr
     max: '1d',
   }),
   writeProgressTimeoutMs: duration({
-    doc: 'Longest time without the client taking a byte of the response.',
+    doc: 'Longest time without the client taking a byte of the response. Slow but steady is fine.',
     default: '60s',
     min: '1ms',
     max: '1d',
@@ -112,21 +112,25 @@ export const limitsSchema = object('What a client or an origin may ask of the pr
   }),
   connectionsMax: integer({
     key: 'connections',
-    doc: 'Client connections of the whole process; 0: derived from the open file limit.',
+    doc:
+      'Client connections of the whole process; 0: as many as the open file limit allows, which ' +
+      'no other number exceeds either.',
     default: 0,
     min: 0,
     max: 10_000_000,
   }),
   connectionsPerAddressMax: integer({
     key: 'connections-per-address',
-    doc: 'Client connections per client address; 0: three quarters of `connections`.',
+    doc:
+      'Client connections per client address, which is a /64 for IPv6; 0: three quarters of ' +
+      '`connections`. Approximate with several workers.',
     default: 0,
     min: 0,
     max: 10_000_000,
   }),
   bufferSizeMax: size({
     key: 'buffer-size',
-    doc: 'Buffer memory per worker.',
+    doc: 'Buffer memory per worker. From 8 MiB on, an eighth of it is kept for answers.',
     default: '256MiB',
     min: '1MiB',
     max: '64GiB',
@@ -227,11 +231,12 @@ const reloadSchema = object('How a changed configuration is taken over.', {
   }),
 });
 
-/** A TCP address: the admin listener does not serve unix sockets yet. */
+/** A TCP address: the unix socket has a key of its own. */
 function parseAdminAddress(text: string): Parsed<ListenerAddress | null> {
   if (!text.startsWith('unix:')) return parseListenerAddress(text);
-  return bad('PN1314', 'the admin listener does not serve unix sockets yet', {
+  return bad('PN1314', 'the admin address is not a unix socket', {
     expected: 'an address such as `127.0.0.1:9901`, or `off`',
+    hint: 'the unix socket of the admin API is the key `socket`',
   });
 }
 

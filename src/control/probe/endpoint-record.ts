@@ -102,8 +102,9 @@ export function reasonOf(record: EndpointRecord): string {
     reasons.push(`ejected: ${CAUSES[record.outlierCause!]}${refusal}`);
   }
   if (record.isWaiting) reasons.push('waits for its first good check');
-  const isFailing = (record.isWaiting || record.check === 'bad') && record.failure !== '';
-  if (isFailing) reasons.push(`check: ${record.failure}`);
+  const { check, failure } = record;
+  if (check === 'bad') reasons.push(`check: ${failure || 'good again, but not often enough yet'}`);
+  else if (record.isWaiting && failure !== '') reasons.push(`check: ${failure}`);
   return reasons.join('; ');
 }
 

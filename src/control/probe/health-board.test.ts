@@ -64,7 +64,8 @@ function open(...services: ServiceConfig[]) {
     nowMs: () => clock.ms,
     wallMs: () => 1_000_000 + clock.ms,
     setTimer(delayMs, callback) {
-      const timer = { atMs: clock.ms + delayMs, callback };
+      // Like those of Node: up to a millisecond early on a clock with fractions.
+      const timer = { atMs: Math.max(clock.ms, Math.floor(clock.ms + delayMs)), callback };
       timers.add(timer);
       return () => timers.delete(timer);
     },
@@ -130,6 +131,7 @@ test('health board: checks take down at the threshold and bring back slowly', ()
   check('a', false);
   check('a', true);
   assert.deepEqual(told(), [], 'never two in a row');
+  assert.equal(board.rows()[0]!.reason, 'check: good again, but not often enough yet');
   check('a', true);
   assert.deepEqual(told(), ['a up slowly']);
   assert.equal(board.rows()[0]!.reason, '');
@@ -386,15 +388,16 @@ test('health board: a drain while a configuration is tried outlives its failure'
 test('health board: an ejection does not end while connections are refused', () => {
   const { board, outlier, told, advance, refused, timers } = open(service({ check: null }));
   refused.add('a');
+  advance(0.6);
   outlier('a');
-  advance(1_000 + 10 * RETURN_INTERVAL_MS - 1);
+  advance(1_000 + 10 * RETURN_INTERVAL_MS - 2);
   assert.deepEqual(told(), ['a down']);
   assert.equal(
     board.rows()[0]!.reason,
     'ejected: too many faults in a row, and still connection refused',
   );
   refused.delete('a');
-  advance(1);
+  advance(2);
   assert.deepEqual(told(), ['a up slowly']);
   assert.equal(timers.size, 0);
   outlier('a');

@@ -228,6 +228,7 @@ export class HealthBoard {
   #arm(record: EndpointRecord): void {
     const { nowMs, setTimer } = this.#options;
     const restMs = Math.max(0, record.ejectionEndMs - nowMs());
+    record.cancelEjection();
     record.cancelEjection = setTimer(restMs, () => this.#tryReturn(record));
   }
 
@@ -244,14 +245,15 @@ export class HealthBoard {
   }
 
   /** Its time is over: it returns if it accepts connections, else it is asked again. */
-  #tryReturn({ service, endpoint }: EndpointRecord): void {
+  #tryReturn({ service, endpoint, ejections }: EndpointRecord): void {
     const { nowMs, tryConnect } = this.#options;
     tryConnect(service, endpoint, (verdict) => {
       const owner = this.#services.get(service);
       const record = owner?.endpoints.get(endpoint);
       if (owner === undefined || record === undefined) return;
-      // Meanwhile its checks may have brought it back, and its traffic ejected it again.
-      if (!record.isEjected || record.ejectionEndMs > nowMs()) return;
+      // Meanwhile its checks may have brought it back, and its traffic ejected it again. (Not
+      // judged by time: a timer may be a fraction of a millisecond early.)
+      if (!record.isEjected || record.ejections !== ejections) return;
       if (verdict === '' || verdict === null) {
         endEjection(record, nowMs());
         this.#tell(owner, [record]);

@@ -30,6 +30,8 @@ export class Attempt implements AttemptEvents {
   upstream: UpstreamConnection | null = null;
   /** The origin takes no more request bytes for now. */
   isBlocked = false;
+  /** Its connection had served others before: the origin may have closed it just then. */
+  isReused = false;
   private readonly exchange: Exchange;
   private readonly attempts: Attempts;
   private state: State = State.idle;
@@ -124,6 +126,7 @@ export class Attempt implements AttemptEvents {
   onLease(connection: UpstreamConnection): void {
     const exchange = this.exchange;
     this.upstream = connection;
+    this.isReused = connection.useCount > 0;
     this.state = State.waiting;
     if (exchange.route!.service.isTimed) this.leasedMs = exchange.plane.backend.nowMs();
     this.attempts.onLease(this);

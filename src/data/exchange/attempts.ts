@@ -4,13 +4,13 @@
  *
  * N1  a request is sent again only when no byte of it reached an origin, or when its method may be
  *     repeated and all of it that was sent is kept (RequestSender), and nothing was answered.
- * N2  at most `attemptsMax` attempts, each beyond the first within the budget of the service, and
+ * N2  at most `attemptsMax` attempts (and one more after a kept connection that was closed), each beyond the first within the budget of the service, and
  *     none at an endpoint that was tried while there is another.
  * N3  two at a time only while the first has no answer; the first response head ends the other.
  * N4  `abort` gives back whatever they own.
  */
 
-import { Fault } from '../../contract/fault.ts';
+import { Fault, FAULTS } from '../../contract/fault.ts';
 import { EndpointCell, WorkerCell } from '../../contract/metric-layout.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
 import type { ResponseHead } from '../codec/head.ts';
@@ -59,7 +59,7 @@ export class Attempts {
   /** A response head goes to the client: nothing is sent again any more. */
   onAnswer(): void {
     this.hedgeTimer?.clear();
-    this.sender.drop();
+    this.sender.settle();
   }
 
   reset(): void {
@@ -109,7 +109,9 @@ export class Attempts {
     }
     this.tried.push(attempt.endpoint!);
     if (this.otherGoesOn(attempt)) return;
-    const endpoint = this.next(againAfter(exchange.route!.service.retry, fault));
+    const isStale = attempt.isReused && FAULTS[fault].retry === 'unanswered';
+    const again = againAfter(exchange.route!.service.retry, fault);
+    const endpoint = isStale && this.isFirst ? this.nextAfterStale() : this.next(again);
     if (endpoint === null) exchange.fail(fault);
     else this.repeat(endpoint);
   }
@@ -135,11 +137,31 @@ export class Attempts {
   /** Where another attempt goes, taken from the budget; null when there is none (N1, N2). */
   private next(again: Again): Endpoint | null {
     const { exchange, sender } = this;
-    const { retry, state } = exchange.route!.service;
+    const { retry } = exchange.route!.service;
     if (again === Again.nowhere || this.hasInterim || this.count >= retry.attemptsMax) return null;
     if (sender.isBegun && !sender.isResendable) return null;
+    return this.take(again);
+  }
+
+  /**
+   * The origin closed a kept connection in the moment a request was sent on it: not its failure,
+   * so the policy of the service is not asked, only its budget.
+   */
+  private nextAfterStale(): Endpoint | null {
+    const { sender } = this;
+    if (sender.isResendable || sender.isSafelyResendable) return this.take(Again.anywhere);
+    return null;
+  }
+
+  private get isFirst(): boolean {
+    return this.count === 1;
+  }
+
+  private take(again: Again): Endpoint | null {
+    const { exchange } = this;
     const endpoint = chooseOther(exchange, this.tried, again);
-    if (endpoint === null || state.budget.take(exchange.plane.backend.nowMs())) return endpoint;
+    const { budget } = exchange.route!.service.state;
+    if (endpoint === null || budget.take(exchange.plane.backend.nowMs())) return endpoint;
     exchange.plane.cells[WorkerCell.retriesDenied]!++;
     return null;
   }

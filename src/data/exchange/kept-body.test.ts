@@ -68,6 +68,22 @@ test('kept body: replays what was added, in order, as often as asked', () => {
   }
 });
 
+test('kept body: one that is settled is given back, after its replay if there is one', () => {
+  const { sim, kept, add } = setUp(100_000);
+  add('x'.repeat(9_000));
+  add('y'.repeat(9_000));
+  const sink = new Sink();
+  sink.isBlocking = true;
+  kept.beginReplay();
+  assert.equal(kept.replay(sink.upstream), false);
+  kept.settle();
+  assert.equal(kept.isWhole, false);
+  assert.equal(kept.replay(sink.upstream), true);
+  assert.equal(sink.text.length, 18_000);
+  kept.settle();
+  assert.equal(sim.chunks.heldCount, 0);
+});
+
 test('kept body: a byte past the limit drops all of it', () => {
   const { sim, kept, add } = setUp(10_000);
   add('x'.repeat(9_000));

@@ -94,6 +94,12 @@ export class KeptBody {
     return true;
   }
 
+  /** It will not be sent once more: keeps only what the replay under way still needs. */
+  settle(): void {
+    if (this.isReplaying) this.isWhole = false;
+    else this.drop();
+  }
+
   /** Forgets everything; the request cannot be sent again. */
   drop(): void {
     this.isWhole = false;

@@ -3,7 +3,8 @@
  * attempt has failed. Owns the written head and the kept body.
  *
  * S1  once the head was given to a connection, the request goes to another one only while
- *     `isResendable`: its method may be repeated, and all of it that was sent is still here.
+ *     `isResendable`: its method may be repeated, and all of it that was sent is still here; or
+ *     `isSafelyResendable`, when a kept connection turned out to be closed.
  * S2  body bytes reach a connection in order and once: first what is kept, then what arrives.
  */
 
@@ -17,6 +18,7 @@ import type { UpstreamConnection } from '../pool/upstream-connection.ts';
 import type { Attempt } from './attempt.ts';
 import type { Exchange } from './exchange.ts';
 import { KeptBody } from './kept-body.ts';
+import { isSafe } from './repeat-rule.ts';
 import { WrittenRequest } from './written-request.ts';
 
 export class RequestSender {
@@ -45,6 +47,11 @@ export class RequestSender {
     return this.isRepeatable && this.written.isKept && (!this.hasBody || this.kept.isWhole);
   }
 
+  /** True when it asks for nothing to change and is all here, whatever the service's policy. */
+  get isSafelyResendable(): boolean {
+    return isSafe(this.exchange.requestHead.method) && this.written.isKept && !this.hasBody;
+  }
+
   /** Writes the head for `endpoint`. @returns false when there is no memory for it */
   prepare(endpoint: Endpoint): boolean {
     return this.written.prepare(endpoint, this.exchange.route!.service.passHost);
@@ -58,7 +65,7 @@ export class RequestSender {
       return;
     }
     this.isBegun = true;
-    this.written.send(upstream, this.isRepeatable);
+    this.written.send(upstream, this.isRepeatable || isSafe(this.exchange.requestHead.method));
     upstream.flush();
     upstream.finishRequest();
     this.isComplete = true;
@@ -91,14 +98,15 @@ export class RequestSender {
     return true;
   }
 
-  /** It will not be sent again: gives back what is kept. */
-  drop(): void {
+  /** It is answered, so it will not go to another connection: gives back what is kept for that. */
+  settle(): void {
     this.written.drop();
-    this.kept.drop();
+    this.kept.settle();
   }
 
   reset(): void {
-    this.drop();
+    this.written.drop();
+    this.kept.drop();
     this.isBegun = false;
     this.isComplete = false;
     this.hasContinued = false;

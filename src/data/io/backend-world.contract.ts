@@ -18,6 +18,7 @@ export const WORLD_CHECKS: readonly (readonly [string, (harness: IoHarness) => P
   ['delivers what was written before it opened', checkWriteBeforeOpen],
   ['reports an address in use and keeps the first listener', checkAddressInUse],
   ['holds connections while the listener is paused', checkListenPause],
+  ['accepts what waits when the listener closes, and says when that is done', checkListenClose],
   ['resolves numeric addresses and localhost', checkResolve],
   ['fires timers in order, never early, and not when cleared', checkTimers],
   ['runs deferred tasks later, in order', checkDefer],
@@ -154,6 +155,30 @@ async function checkListenPause(harness: IoHarness): Promise<void> {
   listening.resume();
   await harness.until(() => accepted.length === 2, 'the connections');
   await drop(harness, listening, accepted, [first, second]);
+}
+
+async function checkListenClose(harness: IoHarness): Promise<void> {
+  const { listening, target, accepted } = await listenOnce(harness);
+  listening.pause();
+  const probes = [1, 2, 3].map(() => connectProbe(harness, target));
+  await harness.until(() => probes.every((probe) => probe.isOpen), 'the connections');
+  await harness.settle();
+  assert.equal(accepted.length, 0);
+  let doneCount = 0;
+  listening.close(() => {
+    doneCount++;
+    assert.equal(accepted.length, 3);
+  });
+  listening.close(() => assert.fail('only for the first close'));
+  assert.equal(doneCount, 0, 'never inside the call');
+  await harness.until(() => doneCount > 0, 'the end of listening');
+  const late = connectProbe(harness, target);
+  await harness.until(() => isOver(late), 'the refusal');
+  assert.equal(doneCount, 1);
+  assert.equal(accepted.length, 3);
+  for (const connection of accepted) connection.abort();
+  for (const probe of probes) probe.call((connection) => connection.abort());
+  await harness.until(() => probes.every((probe) => probe.closeCount === 1), 'the end');
 }
 
 async function checkResolve(harness: IoHarness): Promise<void> {

@@ -124,9 +124,10 @@ export interface ConnectionEvents {
    * The last callback. `Fault.none` after an orderly close of ours or when both sides ended;
    * else `upstreamReset` (RST or broken pipe), `connectRefused`, `connectFailed` (unreachable, no
    * such path), `socketLimit` (out of descriptors or kernel memory), `nameNotResolved` (the host
-   * is not numeric), `memoryLimit` (see `write`), `aborted` (our abort or reset). The owner translates `upstreamReset` to its
-   * side. A write that meets a reset does not end reading: what the peer sent before comes first,
-   * for 1 s at most; an origin that refuses a long request early is heard.
+   * is not numeric), `memoryLimit` (see `write`), `aborted` (our abort or reset). The owner
+   * translates `upstreamReset` to its side. A write that meets a reset does not end reading: what
+   * the peer sent before comes first, for 1 s at most; an origin that refuses a long request early
+   * is heard.
    */
   onClose(fault: Fault): void;
 }

@@ -102,7 +102,7 @@ test('connection counts: IPv6 addresses of one /64 are one client', () => {
   assert.equal(counts.check('2001:db8:1:2::3', 10, 2), Fault.none);
 });
 
-test('connection counts: an address is dealt unevenly to workers, and its share allows for it', () => {
+test('connection counts: the share of an address allows for uneven luck', () => {
   assert.equal(addressShareOf(10, 1, 100), 10);
   assert.equal(addressShareOf(10, 8, 100), 5); // 1.25 on average.
   assert.equal(addressShareOf(1_000, 2, 10_000), 568);

@@ -64,6 +64,7 @@ export class DataPlane {
   private readonly routeChanges: RouteChanges;
   /** No descriptor was left for endpoints at the last `relieve`. */
   private wasShort = false;
+  private isDraining = false;
   private onDrained: (() => void) | null = null;
 
   constructor(options: DataPlaneOptions, snapshot: Snapshot) {
@@ -106,11 +107,12 @@ export class DataPlane {
 
   /**
    * Links `snapshot` and makes it current: exchanges begun from now on are routed by it, those in
-   * progress finish on theirs.
+   * progress finish on theirs. While it drains nothing changes any more.
    * @param done called later, once: new listeners listen, or have been reported
    */
   publish(snapshot: Snapshot, { listenerFds, changedRoutes }: Publication, done: () => void): void {
     const { backend, cells } = this.plane;
+    if (this.isDraining) return backend.defer(done);
     const previous = this.plane.linked.snapshot;
     const startMs = backend.nowMs();
     const linked = this.link(snapshot, this.plane.linked);
@@ -189,6 +191,7 @@ export class DataPlane {
    * @param done called once the last connection is gone
    */
   drain(hasSuccessor: boolean, done: () => void): void {
+    this.isDraining = true;
     this.onDrained = done;
     this.listeners.drain(this.drainTimes(hasSuccessor));
     this.checkDrained();

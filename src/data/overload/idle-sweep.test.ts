@@ -40,7 +40,7 @@ test('idle sweep: looks at a bounded number, and goes on where it stopped', () =
   assert.equal(looks(), 71);
 });
 
-test('idle sweep: never looks at one connection twice in a call, and starts over at the end', () => {
+test('idle sweep: looks at nobody twice in a call, and starts over at the end', () => {
   const { sweep, looks, connections } = world(5, () => true);
   assert.equal(sweep.close(1, 1_000), 0);
   assert.equal(looks(), 5);

@@ -183,3 +183,12 @@ test('service state: an adaptive limit is exported, and none once it is switched
   assert.equal(cells[ServiceCell.concurrencyLimit], 0);
   assert.equal(state.isGuarded, false);
 });
+
+test('service state: a measurement that nobody answers does not hold up those who wait', () => {
+  const { sim, state, log, waiter } = setUp(specOf({ isAdaptive: true, queueTimeoutMs: 60_000 }));
+  for (let i = 0; i < 3; i++) assert.equal(state.enter(waiter('first')), Fault.none);
+  assert.equal(state.enter(waiter('waiting')), WAITING);
+  sim.advanceMs(1_000);
+  assert.equal(state.enter(waiter('next')), Fault.none);
+  assert.deepEqual(log, ['waiting']);
+});

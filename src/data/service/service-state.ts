@@ -109,6 +109,7 @@ export class ServiceState {
     }
     const nowMs = this.options.backend.nowMs();
     if (this.breaker !== null && this.breaker.refuses(nowMs)) return Fault.circuitOpen;
+    this.wake(); // Room may have come about by itself.
     if (this.queue.count === 0 && this.hasPlace(nowMs)) {
       this.take(waiter);
       return Fault.none;

@@ -1,119 +1,22 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import test from 'node:test';
 import { getHeapStatistics } from 'node:v8';
 
 import { Fault } from '../../../contract/fault.ts';
-import type { IoHarness } from '../backend-pair.contract.ts';
 import { BackendProbe } from '../backend-probe.contract.ts';
 import { describeIoBackend } from '../backend.contract.ts';
-import type { ListenTarget, Listening } from '../backend.ts';
-import { NodeBackend } from './node-backend.ts';
-import type { NodeBackendOptions } from './node-backend.ts';
+import type { Listening } from '../backend.ts';
 import type { NodeListening } from './node-listening.ts';
 import { unmapped } from './node-connection.ts';
 import { serverHandleOf } from './socket-handle.ts';
-
-const LIMIT_MS = 20_000;
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
-interface NodeHarness extends IoHarness {
-  readonly backend: NodeBackend;
-}
-
-function open(memoryMax = 67_108_864, options: Partial<NodeBackendOptions> = {}): NodeHarness {
-  const backend = new NodeBackend({
-    memoryMax,
-    wallMs: () => 0,
-    random: () => 0.5,
-    isDebug: true,
-    ...options,
-  });
-  const folder = mkdtempSync(join(tmpdir(), 'proxy-now-'));
-  let pathCount = 0;
-  return {
-    backend,
-    slab: backend.chunks,
-    async until(isDone, what) {
-      const endMs = backend.nowMs() + LIMIT_MS;
-      while (!isDone()) {
-        await turn();
-        assert.ok(backend.nowMs() < endMs, `waited for ${what}`);
-      }
-    },
-    async settle() {
-      for (let i = 0; i < 50; i++) await turn();
-    },
-    unixPath: () => join(folder, `${pathCount++}.sock`),
-    close() {
-      backend.close();
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
-}
+import { LOOPBACK, open, serve } from './node-harness.contract.ts';
+import type { NodeHarness, Served } from './node-harness.contract.ts';
 
 describeIoBackend('node', (memoryMax) => open(memoryMax));
-
-const LOOPBACK: ListenTarget = { kind: 'tcp', host: '127.0.0.1', port: 0, fd: -1 };
-
-interface Served {
-  readonly harness: NodeHarness;
-  readonly listening: Listening;
-  readonly servers: BackendProbe[];
-  connect(): Promise<BackendProbe>;
-}
-
-/** A harness that listens, runs `check`, and looks for leaks when everything is closed. */
-async function serve(
-  harness: NodeHarness,
-  check: (served: Served) => Promise<void>,
-  target: ListenTarget = LOOPBACK,
-): Promise<void> {
-  const { backend } = harness;
-  const servers: BackendProbe[] = [];
-  const clients: BackendProbe[] = [];
-  let isListening = false;
-  const listening = backend.listen(target, {
-    onListening: () => (isListening = true),
-    onAccept(connection) {
-      const server = new BackendProbe(backend);
-      server.connection = connection;
-      connection.events = server;
-      servers.push(server);
-    },
-    onError: (message) => assert.fail(message),
-  });
-  try {
-    await harness.until(() => isListening, 'listening');
-    const open = async (): Promise<BackendProbe> => {
-      const client = new BackendProbe(backend);
-      const host = target.host === '::' ? '127.0.0.1' : target.host;
-      const count = servers.length;
-      client.connection = backend.connect({ kind: 'tcp', host, port: listening.port }, client);
-      clients.push(client);
-      await harness.until(() => client.isOpen && servers.length > count, 'open');
-      return client;
-    };
-    await check({ harness, listening, servers, connect: open });
-    listening.close();
-    for (const probe of [...servers, ...clients]) probe.connection.abort();
-    await harness.until(() => [...servers, ...clients].every((p) => p.closeCount === 1), 'closed');
-    assert.deepEqual(harness.slab.leaks(), []);
-    assert.equal(backend.reads.bulkCount, 0);
-  } finally {
-    listening.close();
-    for (const probe of [...servers, ...clients]) probe.connection.abort();
-    await harness.close();
-  }
-}
 
 test('node backend: reads bulk into private chunks and goes back when reads are small', () =>
   serve(open(), async ({ harness, servers, connect: openClient }) => {
@@ -211,70 +114,24 @@ test('node backend: lets two backends bind one port when asked to', () =>
     await serve(second, async () => {}, { ...LOOPBACK, port: listening.port });
   }));
 
-test('node backend: lets the kernel look after silent peers, on both sides', () =>
-  serve(open(), async ({ servers, connect: openClient, listening }) => {
-    const client = await openClient();
-    await turn();
-    const ports = [listening.port, client.connection.localPort];
-    const timers = ports.map((port) => kernelTimer(port, servers[0]!.connection.localPort));
-    assert.deepEqual(timers, [KEEP_ALIVE_TIMER, KEEP_ALIVE_TIMER]);
-  }));
-
-/** The timer column of an established connection in proc(5); keep-alive is 2. */
-const KEEP_ALIVE_TIMER = '02';
-
-function kernelTimer(localPort: number, listeningPort: number): string {
-  const hex = (port: number): string => `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  const rows = readFileSync('/proc/net/tcp', 'utf8').split('\n');
-  const fields = rows
-    .map((row) => row.trim().split(/\s+/))
-    .find(([, local, remote, state]) => {
-      const isOurs = local?.endsWith(hex(localPort)) === true && state === '01';
-      return isOurs && (localPort === listeningPort || remote?.endsWith(hex(listeningPort)));
-    });
-  return fields?.[5]?.slice(0, 2) ?? 'no such connection';
-}
-
-test('node backend: closes what it has no room for at once, and takes clients again after', () =>
-  serve(open(67_108_864, { acceptedMax: 2 }), async ({ harness, servers, connect: join }) => {
-    const { backend } = harness;
-    const first = await join();
-    const second = await join();
-    const turnedAway = new BackendProbe(backend);
-    const target = {
-      kind: 'tcp',
-      host: '127.0.0.1',
-      port: first.connection.peerPort,
-    } as const;
-    turnedAway.connection = backend.connect(target, turnedAway);
-    await harness.until(() => turnedAway.hasEnded, 'the end');
-    assert.equal(turnedAway.receivedSize, 0);
-    assert.equal(backend.turnedAwayCount, 1);
-    assert.equal(servers.length, 2);
-    turnedAway.connection.abort();
-    second.connection.abort();
-    servers[1]!.connection.abort();
-    await harness.until(() => servers[1]!.closeCount === 1, 'room');
-    await join();
-    assert.equal(servers.length, 3);
-    assert.equal(backend.turnedAwayCount, 1);
-  }));
-
-test('node backend: refuses to connect past its limit, and counts what is gone', () =>
-  serve(open(67_108_864, { connectedMax: 2 }), async ({ harness, listening, connect: join }) => {
-    const { backend } = harness;
-    const first = await join();
-    await join();
-    assert.equal(backend.canConnect, false);
-    const third = new BackendProbe(backend);
+test('node backend: a close of the listener accepts what the kernel has queued', () =>
+  serveRaw(async (harness, listening, log) => {
     const target = { kind: 'tcp', host: '127.0.0.1', port: listening.port } as const;
-    third.connection = backend.connect(target, third);
-    await harness.until(() => third.closeCount === 1, 'the refusal');
-    assert.equal(third.fault, Fault.socketLimit);
-    assert.equal(backend.canConnect, false);
-    first.connection.abort();
-    await harness.until(() => backend.canConnect, 'room');
-    await join();
+    const probes = Array.from({ length: 50 }, () => {
+      const probe = new BackendProbe(harness.backend);
+      probe.connection = harness.backend.connect(target, probe);
+      return probe;
+    });
+    let acceptedCount = -1;
+    listening.close(() => (acceptedCount = log.length)); // In the same turn as the connects.
+    await harness.until(() => acceptedCount >= 0, 'the end of listening');
+    assert.equal(acceptedCount, 50);
+    assert.deepEqual([...new Set(log)], ['accepted']);
+    for (const probe of probes) {
+      assert.equal(probe.isOpen, true);
+      probe.connection.abort();
+    }
+    await harness.until(() => probes.every((probe) => probe.closeCount === 1), 'the end');
   }));
 
 test('node backend: reports a failed accept and goes on listening', () =>

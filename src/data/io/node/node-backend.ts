@@ -119,6 +119,11 @@ export class NodeBackend implements IoBackend {
     this.#trimInterval = setInterval(() => this.chunks.trim(), TRIM_INTERVAL_MS).unref();
   }
 
+  /** Accepted connections that are open in the kernel, those that linger included. */
+  get acceptedCount(): number {
+    return this.#shared.acceptedCount;
+  }
+
   /** Changes `memoryMax`, for a reload; see `Slab.setMemoryMax`. */
   setMemoryMax(memoryMax: number): void {
     this.chunks.setMemoryMax(memoryMax, reserveSize(memoryMax));
