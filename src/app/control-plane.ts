@@ -11,7 +11,7 @@
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
-import type { Snapshot } from '../contract/snapshot.ts';
+import type { LimitsSpec, Snapshot } from '../contract/snapshot.ts';
 import type { Readiness, UpgradeOutcome } from '../control/admin/admin-api.ts';
 import { Autosave } from '../control/apply/autosave.ts';
 import { FailureSampler } from '../control/apply/failure-sample.ts';
@@ -32,7 +32,7 @@ import { AdminListeners } from './admin-listeners.ts';
 import { FILE_SOURCE } from './config-file.ts';
 import type { BrokerClient } from './broker-client.ts';
 import type { Heritage } from './orders.ts';
-import { resolveLimits } from './process-limits.ts';
+import { limitsNotice, resolveLimits } from './process-limits.ts';
 import { startupLines } from './startup-lines.ts';
 import { autosaveFolder } from './state-folder.ts';
 import { WorkerPool } from './worker-pool.ts';
@@ -80,10 +80,11 @@ export class ControlPlane {
   private onRefused: (error: Error) => void = () => {};
   private onDrained: () => void = () => {};
   private heritageTimer: NodeJS.Timeout | undefined;
+  private notice: string | null = null;
   private onUpgraded: ((outcome: UpgradeOutcome) => void) | null = null;
 
   constructor(options: ControlPlaneOptions) {
-    const { heritage, logger, workers, broker } = options;
+    const { heritage, logger, broker } = options;
     const { config, configPath } = heritage;
     this.options = options;
     this.config = config;
@@ -91,7 +92,7 @@ export class ControlPlane {
     this.accessLog = new AccessLogOutput(logger);
     this.compiler = new Compiler({
       generation: heritage.generation,
-      resolveLimits: (limits) => resolveLimits(limits, workers, this.config.listeners.length),
+      resolveLimits: (asked) => this.resolveLimits(asked),
     });
     this.snapshot = this.compiler.compile(config).snapshot;
     this.board = this.createBoard();
@@ -208,6 +209,15 @@ export class ControlPlane {
     this.board.close();
     await this.accessLog.close();
     await this.admin.close();
+  }
+
+  /** Says so, once, when there are fewer descriptors than connections were asked for. */
+  private resolveLimits(asked: LimitsSpec): LimitsSpec {
+    const limits = resolveLimits(asked, this.options.workers, this.config.listeners.length);
+    const notice = limitsNotice(asked, limits);
+    if (notice !== null && notice !== this.notice) this.options.logger.warn(notice);
+    this.notice = notice;
+    return limits;
   }
 
   private createBoard(): HealthBoard {

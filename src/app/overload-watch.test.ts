@@ -12,6 +12,7 @@ function setUp() {
     turnedAwayCount: 0,
     usedSize: 0,
     isShort: false,
+    collectCount: 0,
   };
   const cells = new Float64Array(METRIC_CELLS);
   const levels: number[] = [];
@@ -39,6 +40,7 @@ function setUp() {
     },
     cells,
     memory: { share: () => figures.share },
+    collect: () => void figures.collectCount++,
     nowMs: () => figures.nowMs,
     warn: (message) => void lines.push(message),
   });
@@ -90,6 +92,15 @@ test('overload watch: says once that the level changed', () => {
   sample(20);
   assert.equal(lines.length, 2);
   assert.match(lines[1]!, /fine again/);
+});
+
+test('overload watch: collects garbage while memory is short, not all the time', () => {
+  const { figures, sample } = setUp();
+  sample(40);
+  assert.equal(figures.collectCount, 0);
+  figures.share = 0.86;
+  sample(40); // Ten seconds.
+  assert.equal(figures.collectCount, 5);
 });
 
 test('overload watch: a thousand lost connections are two lines and one pause', () => {

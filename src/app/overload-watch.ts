@@ -14,6 +14,8 @@ import { OverloadLevel, OverloadMeter } from '../data/overload/overload-level.ts
 const QUIET_MS = 10_000;
 /** Shortest time between two looks at memory. */
 const CHECK_INTERVAL_MS = 2;
+/** Shortest time between two collections: each stops the worker for some 10 ms. */
+const COLLECT_INTERVAL_MS = 2_000;
 /** A loop this late in every sample for `LAG_SAMPLES` is worth a line. It sheds nothing. */
 const LAG_MS = 500;
 const LAG_SAMPLES = 20;
@@ -39,6 +41,8 @@ export interface OverloadWatchOptions {
   readonly cells: Float64Array;
   /** Used part of what the machine or container allows; 0 without a limit. */
   readonly memory: { share(): number };
+  /** Collects the garbage of this thread. */
+  readonly collect: () => void;
   readonly nowMs: () => number;
   readonly warn: (message: string) => void;
 }
@@ -50,6 +54,7 @@ export class OverloadWatch {
   private readonly refused: Episode;
   private lateCount = 0;
   private checkedAtMs = 0;
+  private collectedAtMs = -Infinity;
 
   constructor(options: OverloadWatchOptions) {
     const { cells, warn, nowMs } = options;
@@ -78,6 +83,7 @@ export class OverloadWatch {
     if (meter.update(pressure)) this.tellLevel();
     plane.setOverload(meter.level);
     backend.setMemoryShort(meter.level > OverloadLevel.calm);
+    if (meter.level > OverloadLevel.calm) this.collect();
     plane.relieve();
     this.turnedAway.update(backend.turnedAwayCount);
     this.refused.update(plane.refusedCount);
@@ -96,6 +102,13 @@ export class OverloadWatch {
     if (!this.meter.raise(share)) return;
     plane.setLevel(this.meter.level);
     this.tellLevel();
+  }
+
+  private collect(): void {
+    const { collect, nowMs } = this.options;
+    if (nowMs() - this.collectedAtMs < COLLECT_INTERVAL_MS) return;
+    this.collectedAtMs = nowMs();
+    collect();
   }
 
   private tellLevel(): void {

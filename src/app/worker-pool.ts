@@ -94,6 +94,8 @@ export class WorkerPool {
   private readonly watch = new WorkerWatch<WorkerThread>();
   private publications: Publication[] = [];
   private snapshot: Snapshot;
+  /** What is being published. */
+  private upcoming: Snapshot | null = null;
   private hasListened = false;
   private isStopping = false;
   private isDrained = false;
@@ -161,8 +163,17 @@ export class WorkerPool {
     update: SnapshotUpdate,
     changedRoutes: readonly string[],
   ): Promise<void> {
-    const bound = await this.bind(snapshot);
-    if (this.isStopping) return;
+    // Said before the first one is asked for: nothing else that is said meanwhile closes them.
+    this.upcoming = snapshot;
+    this.retainSockets();
+    let bound: ReadonlyMap<WorkerThread, readonly Bound[]>;
+    try {
+      bound = await this.bind(snapshot);
+    } catch (error) {
+      this.upcoming = null;
+      this.retainSockets(); // What was bound before the failure belongs to others again.
+      throw error;
+    }
     this.snapshot = snapshot;
     for (const [thread, sockets] of bound) {
       const message = {
@@ -171,10 +182,12 @@ export class WorkerPool {
         listenerFds: fdsOf(sockets),
         changedRoutes,
       } as const;
-      if (thread.hasEnded) thread.unbind(sockets);
+      // One that accepts no more would keep a descriptor that nobody accepts from.
+      if (this.isStopping || thread.isEnding) thread.unbind(sockets);
       else thread.publish(message, snapshot);
     }
-    await this.linked(snapshot.generation);
+    if (!this.isStopping) await this.linked(snapshot.generation);
+    this.upcoming = null;
     this.retainSockets();
   }
 
@@ -235,7 +248,7 @@ export class WorkerPool {
     try {
       // Until none is left: a thread may be replaced while others get theirs.
       for (;;) {
-        const thread = this.threads().find((one) => one.state !== 'draining' && !bound.has(one));
+        const thread = this.threads().find((one) => !one.isEnding && !bound.has(one));
         if (thread === undefined) break;
         bound.set(thread, await thread.bind(snapshot.listeners));
       }
@@ -274,7 +287,9 @@ export class WorkerPool {
   }
 
   private retainSockets(): void {
-    if (!this.isStopping) this.options.sockets.retain(this.snapshot.listeners.map(listenerAddress));
+    if (this.isStopping) return;
+    const all = [...this.snapshot.listeners, ...(this.upcoming?.listeners ?? [])];
+    this.options.sockets.retain(all.map(listenerAddress));
   }
 
   private createThread(index: number, metricBuffer: SharedArrayBuffer): WorkerThread {

@@ -113,6 +113,11 @@ export class WorkerThread {
     return this.state === 'drained' || this.state === 'dead';
   }
 
+  /** True when it accepts nothing any more, or is about to stop that. */
+  get isEnding(): boolean {
+    return this.hasEnded || this.state === 'draining';
+  }
+
   /** Asks for sockets, then starts the thread. What goes wrong is an event. */
   start(): void {
     this.bound = this.bindAndRun(this.options.snapshot());

@@ -17,6 +17,7 @@ import { MemoryGauge } from '../data/io/node/memory-gauge.ts';
 import { NodeBackend } from '../data/io/node/node-backend.ts';
 import { AccessLog } from '../data/record/access-log.ts';
 import { LogLine } from '../data/record/log-line.ts';
+import { collectGarbage } from './garbage.ts';
 import { OverloadWatch } from './overload-watch.ts';
 import { socketBudget } from './process-limits.ts';
 import { linkMiddleware } from './registry.ts';
@@ -75,6 +76,7 @@ const watch = new OverloadWatch({
   backend,
   cells,
   memory: new MemoryGauge(),
+  collect: collectGarbage,
   nowMs: () => performance.now(),
   warn: (message) => send({ type: 'log', level: 'warn', message }),
 });

@@ -107,9 +107,10 @@ test(
     assert.ok(treeUsage(child.pid).cpuTicks - before < 30, 'no loop is busy with what cannot be');
     kept.send('Host: a.test\r\n\r\n');
     await until(() => answersOf(kept) === 2, 'the answer of the one that was there before');
+    assert.match(child.output, /limits.connections is \d+ instead of 100000/);
     assert.match(child.output, /limit is reached/);
     const lines = child.output.split('\n').filter((line) => /limit|descriptor/.test(line));
-    assert.ok(lines.length <= 4, lines.join('\n'));
+    assert.ok(lines.length <= 5, lines.join('\n'));
     for (const holder of holders) holder.destroy();
     await until(
       () =>

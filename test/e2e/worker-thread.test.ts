@@ -12,7 +12,7 @@ import { compileToml } from '../simulation/world.ts';
 import { fetchFrom, startOrigin } from '../support/http-origin.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { freePort } from '../support/free-port.ts';
-import { until, within } from '../support/wait.ts';
+import { delay, until, within } from '../support/wait.ts';
 
 const LOG_BUFFER_SIZE = 65_536;
 
@@ -233,6 +233,8 @@ test('worker: does not end before a connection that it closed has lingered', asy
   await until(() => client.closed !== null, 'the end');
   assert.equal(client.closed, 'fin');
   client.send('GET /crossing HTTP/1.1\r\nHost: a\r\n\r\n');
+  await delay(100);
+  assert.equal(thread.count('drained'), 0, 'control would end the process');
   await thread.heard('drained');
   assert.deepEqual(errors, [], 'what crosses the end is not answered with a reset');
   client.destroy();

@@ -413,3 +413,17 @@ test('compiler: tells workers once which metric blocks have another name', () =>
   assert.deepEqual(new Set(recycledBy(all.with(5, path('/y')), served)), new Set([4, 5]));
   assert.deepEqual(recycledBy(all.with(5, path('/y'))).length, 1); // Another route of that path.
 });
+
+test('compiler: a walk has room for a prefix that is put above many others', () => {
+  const paths = ['/a/b', '/a/b/c', '/a/b/c/d', '/other', '/more', '/else', '/what', '/never'];
+  const prefixes = paths.map((path) => routeOf({ kind: 'pathPrefix', path }, 1));
+  const compiler = new Compiler({ generation: 0, resolveLimits: (limits) => limits });
+  compiler.compile({ ...BASE, routes: prefixes });
+  const above = ['/a', '/'].map((path) => routeOf({ kind: 'pathPrefix', path }, 1));
+  compiler.compile({ ...BASE, routes: [...prefixes, above[0]!] });
+  const { snapshot } = compiler.compile({ ...BASE, routes: [...prefixes, ...above] });
+  const router = linkRouter(snapshot.router);
+  const request = { host: '', method: 'GET', headers: [], query: '', clientAddress: '::1' };
+  const route = router.match(new TextRequest({ ...request, path: '/a/b/c/d', listenerIndex: 0 }));
+  assert.equal(snapshot.routes[route]?.name, prefixes[2]!.name);
+});

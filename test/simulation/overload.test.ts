@@ -3,9 +3,11 @@ import test from 'node:test';
 
 import { Fault } from '../../src/contract/fault.ts';
 import { WorkerCell } from '../../src/contract/metric-layout.ts';
+import { TRICKLE_COUNT } from '../../src/data/overload/overload-level.ts';
 import { get, isOver, post, responsesOf, statusesOf } from './requests.ts';
 import { answering, listenOrigin, okWith } from './scripted-origin.ts';
 import { openWorld, ORIGIN } from './world.ts';
+import type { Chunk } from '../../src/data/io/backend.ts';
 import type { SimPeer } from '../../src/data/io/sim/sim-peer.ts';
 
 function fieldOf(client: SimPeer, name: string): string | undefined {
@@ -39,17 +41,16 @@ test('overload: level 1 ends connections after their answer, and idle ones by an
 test('overload: level 2 answers new requests with 503 and lets running ones finish', async () => {
   const world = await openWorld();
   const origin = listenOrigin(world.sim, ORIGIN, {});
-  const running = world.client(get('/running'));
-  const uploading = world.client(
-    'POST /up HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\nab',
-  );
+  const running = Array.from({ length: TRICKLE_COUNT - 1 }, () => world.client(get('/running')));
+  const head = 'POST /up HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\n';
+  const uploading = world.client(`${head}ab`);
   const late = world.client();
   world.data.setOverload(2);
   world.advance(0);
-  const post2 = world.client(post('body')); // A new connection is not even read.
+  const unread = world.client(post('body')); // A new connection is not even read.
   late.send(get('/late'));
   world.advance(0);
-  for (const client of [late, post2]) {
+  for (const client of [late, unread]) {
     assert.deepEqual(statusesOf(client), [503]);
     assert.equal(fieldOf(client, 'retry-after'), '1');
     assert.equal(fieldOf(client, 'connection'), 'close');
@@ -63,9 +64,24 @@ test('overload: level 2 answers new requests with 503 and lets running ones fini
   world.advance(0);
   for (const peer of origin.peers) peer.send(okWith('ok'));
   world.advance(0);
-  assert.deepEqual(statusesOf(running), [200]);
-  assert.deepEqual(statusesOf(uploading), [200]);
-  assert.equal(origin.requests.length, 2);
+  for (const client of [...running, uploading]) assert.deepEqual(statusesOf(client), [200]);
+  assert.equal(origin.requests.length, TRICKLE_COUNT);
+  world.data.setOverload(0);
+  world.assertQuiet();
+});
+
+test('overload: level 2 still serves a few: memory at rest is no outage', async () => {
+  const world = await openWorld();
+  listenOrigin(world.sim, ORIGIN, answering());
+  world.data.setOverload(2);
+  for (let i = 0; i < 100; i++) {
+    const client = world.client(get());
+    assert.deepEqual(statusesOf(client), [200]);
+    assert.equal(fieldOf(client, 'connection'), 'close');
+    client.end();
+    world.advance(0);
+  }
+  assert.equal(world.cells[WorkerCell.shed], 0);
   world.data.setOverload(0);
   world.assertQuiet();
 });
@@ -98,6 +114,22 @@ test('overload: level 2 gives up clients that take nothing, and no other', async
   assert.equal(stalled.fault, Fault.upstreamReset);
   assert.deepEqual(statusesOf(slow), [200]);
   world.data.setOverload(0);
+  world.assertQuiet();
+});
+
+test('buffers: when requests have taken all memory, the answer that says so gets out', async () => {
+  const memory = { memoryMax: 8_388_608, reserveSize: 1_048_576, sharedChance: 1 };
+  const world = await openWorld({}, memory);
+  const origin = listenOrigin(world.sim, ORIGIN, answering());
+  const { chunks } = world.sim;
+  const held: Chunk[] = [];
+  for (let chunk = chunks.acquire(10); chunk !== null; chunk = chunks.acquire(10)) held.push(chunk);
+  const client = world.client(post('body'));
+  assert.deepEqual(statusesOf(client), [503]);
+  assert.equal(world.faultCount(Fault.memoryLimit), 1);
+  assert.equal(origin.requests.length, 0);
+  for (const chunk of held) chunks.release(chunk);
+  assert.deepEqual(statusesOf(world.client(post('body'))), [200]);
   world.assertQuiet();
 });
 

@@ -13,7 +13,7 @@ import type { Snapshot } from '../../src/contract/snapshot.ts';
 import { compileResilientVariants, compileVariants, runSeed } from './random-run.ts';
 
 const only = process.env['SEED'];
-const seedCount = Number(process.env['SEEDS'] ?? 1_200);
+const seedCount = Number(process.env['SEEDS'] ?? 1_000);
 
 /** Runs the seeds and returns how many answers were good, and how many were not. */
 function runSeeds(variants: readonly Snapshot[], count: number): { good: number; bad: number } {

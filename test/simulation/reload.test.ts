@@ -120,6 +120,18 @@ test('reload: of several listeners on any free port each keeps the port it got',
   world.assertQuiet();
 });
 
+test('reload: a listener that comes with a descriptor is new, whatever its address', async () => {
+  const any = '127.0.0.1:0';
+  const routes = { '*': 'one' } as const;
+  const world = await openPlan({ listeners: [['web', any]], routes });
+  const after = await compilePlan(2, { listeners: [['site', any]], routes });
+  const publication = { listenerFds: { site: 9 }, changedRoutes: [] };
+  world.data.publish(after, publication, () => {});
+  world.advance(0);
+  assert.equal(connect(world, `127.0.0.1:${world.ports['web']}`).isOpen, false);
+  world.assertQuiet();
+});
+
 test('reload: a head that is half here is served by one generation, not by a mix', async () => {
   const trusts = 'trusted-proxies = ["127.0.0.1", "10.0.0.0/8"]';
   const plan: Plan = {

@@ -3,6 +3,7 @@ import test from 'node:test';
 
 import type { AdminStatus, ConfigStatus } from '../../control/admin/admin-api.ts';
 import type { ReloadOutcome } from '../../control/apply/reload-outcome.ts';
+import type { Issue } from '../../control/config/issue.ts';
 import type { HealthRow } from '../../control/probe/health-board.ts';
 import { statusText } from './status.ts';
 
@@ -100,6 +101,26 @@ test('status: says when the files are not what is served', () => {
     configLine({ isGood: false, lastOutcome: OUTCOME }),
     /NOT what is served: it has 1 error$/,
   );
+  const issue: Issue = {
+    severity: 'error',
+    code: 'PN1101',
+    message: 'unknown key `x`',
+    file: '/p/main.toml',
+    line: 3,
+    column: 2,
+    endColumn: 3,
+    path: 'x',
+  };
+  const warning: Issue = { ...issue, severity: 'warning' };
+  const issues = [warning, ...Array.from({ length: 7 }, () => issue)];
+  const page = statusText(
+    STATUS,
+    { ...CONFIG, isGood: false, lastOutcome: { ...OUTCOME, issues } },
+    [],
+    62_000,
+  ).split('\n');
+  assert.equal(page[2], '  /p/main.toml:3:2: unknown key `x`');
+  assert.deepEqual([page[7], page[8]], ['  and 2 more', 'workers:']);
   const badFiles = [{ path: '/p/conf.d/a.toml', serves: 'last-good' }] as const;
   const partly = { ...applied, badFiles };
   assert.match(

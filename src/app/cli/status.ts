@@ -9,6 +9,9 @@ import { askAdmin, complain, errorOf, plain } from './admin-client.ts';
 import { CONFIG_OPTION, EXIT_FAILED, JSON_OPTION, SOCKET_OPTION } from './command.ts';
 import type { Command } from './command.ts';
 
+/** Errors shown one by one; `check` shows all. */
+const ERRORS_MAX = 5;
+
 export const statusCommand: Command = {
   name: 'status',
   operands: [],
@@ -48,6 +51,7 @@ export function statusText(
   const up = formatDuration(status.uptimeSeconds * 1_000);
   const lines = [`proxy-now ${version}, ${readiness}, generation ${generation}, up for ${up}`];
   lines.push(`config: ${config.path}, ${configText(config, nowMs)}`);
+  lines.push(...errorLines(config));
   if (status.overloadLevel > 0) lines.push(`overloaded: level ${status.overloadLevel}`);
   lines.push('workers:');
   for (const { id, state, generation: served } of status.workers) {
@@ -74,6 +78,17 @@ function configText(config: ConfigStatus, nowMs: number): string {
   const bad = lastOutcome?.badFiles.map(({ path }) => path) ?? [];
   if (lastOutcome?.status !== 'rejected' && bad.length > 0) return `bad files: ${bad.join(', ')}`;
   return `NOT what is served: ${lastOutcome?.message ?? 'it has an error'}`;
+}
+
+/** Where the errors of the files are. */
+function errorLines({ isGood, lastOutcome }: ConfigStatus): string[] {
+  if (isGood || lastOutcome === null) return [];
+  const errors = lastOutcome.issues.filter(({ severity }) => severity === 'error');
+  const lines = errors.slice(0, ERRORS_MAX).map(({ file, line, column, message }) => {
+    return `  ${file}:${line}:${column}: ${message}`;
+  });
+  if (errors.length > ERRORS_MAX) lines.push(`  and ${errors.length - ERRORS_MAX} more`);
+  return lines;
 }
 
 function endpointText(row: HealthRow, nowMs: number): string {

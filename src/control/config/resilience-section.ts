@@ -90,7 +90,7 @@ export const healthCheckSchema = object('Asks endpoints regularly whether they a
   statuses: statuses('Statuses of a well endpoint.', ['200-399']),
   body: optional(string({ doc: 'Text the response must contain, in its first 64 KiB.' })),
   intervalMs: duration({
-    doc: 'Time between two checks of an endpoint, spread by a tenth.',
+    doc: 'Time between two checks of an endpoint, spread by a tenth; 1s at most after a bad one.',
     default: '5s',
     min: '50ms',
     max: '1h',
@@ -140,7 +140,9 @@ export const outlierSchema = object('How workers notice from their traffic that 
   }),
   latencyFactorMax: integer({
     key: 'latency-factor',
-    doc: "Mean time to answer, as a multiple of the other endpoints', that ejects one; 0: never.",
+    doc:
+      "Mean time to answer, as a multiple of the other endpoints', that ejects one if it is also " +
+      '10 ms slower; 0: never.',
     default: 0,
     min: 0,
     max: 1_000,
@@ -148,7 +150,9 @@ export const outlierSchema = object('How workers notice from their traffic that 
   windowMs: duration({ doc: 'Length of a window.', default: '10s', min: '100ms', max: '1h' }),
   statuses: statuses('Statuses that count as faults.', ['502-504']),
   ejectionMs: duration({
-    doc: 'How long an endpoint is ejected; the n-th time in a row n times as long.',
+    doc:
+      'How long an endpoint is ejected; the n-th time in a row n times as long, and in any case ' +
+      'until it accepts connections.',
     default: '3s',
     min: '10ms',
     max: '1h',

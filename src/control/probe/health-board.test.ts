@@ -377,6 +377,18 @@ test('health board: a configuration that is taken back leaves no trace', () => {
   assert.equal(state('a'), 'up', 'its checks count again');
 });
 
+test('health board: what happens to an unchanged service meanwhile is not taken back', () => {
+  const same = service();
+  const { board, check, outlier, state, timers } = open(same, service({ name: 't' }));
+  outlier('b');
+  const takeBack = board.configure([same]);
+  for (let i = 0; i < 3; i++) check('a', false);
+  assert.equal(timers.size, 1);
+  takeBack();
+  assert.equal(state('a'), 'down');
+  assert.equal(timers.size, 1);
+});
+
 test('health board: a drain while a configuration is tried outlives its failure', () => {
   const { board, state } = open(service());
   const takeBack = board.configure([service({ endpoints: ['a', 'd'] })]);

@@ -176,12 +176,16 @@ export class HealthBoard {
     for (const { endpoints } of this.#services.values()) yield* endpoints.values();
   }
 
-  /** Records are copied, so that those of the former configuration can be taken back. */
+  /**
+   * Records are copied, so that those of the former configuration can be taken back; not those of
+   * a service that is the same object as before.
+   */
   #configureService(
     config: ServiceConfig,
     old: ServiceRecord | undefined,
     told: EndpointHealth[],
   ): ServiceRecord {
+    if (old?.config === config) return old;
     const owner: ServiceRecord = { config, endpoints: new Map() };
     const { nowMs, wallMs } = this.#options;
     for (const { key } of config.endpoints) {

@@ -55,6 +55,8 @@ interface Job {
 interface Subject extends Job {
   readonly service: string;
   readonly endpoint: string;
+  /** `config` as text, to compare it with that of the next configuration. */
+  readonly configText: string;
   /** Good checks still needed before there is no doubt. */
   doubt: number;
 }
@@ -81,17 +83,19 @@ export class Prober {
     this.#subjects = new Map();
     this.#targets = new Map();
     for (const { name, healthCheck, endpoints } of services) {
+      const configText = JSON.stringify(healthCheck);
       for (const endpoint of endpoints) {
         const id = endpointId(name, endpoint.key);
         const target = targetOf(endpoint);
         this.#targets.set(id, target);
         if (healthCheck === null) continue;
         const known = before.get(id);
-        if (known !== undefined && isSame(known, target, healthCheck)) {
+        if (known?.configText === configText && isSame(known.target, target)) {
           this.#subjects.set(id, known);
           before.delete(id);
         } else {
-          this.#subjects.set(id, this.#begin(name, endpoint.key, target, healthCheck));
+          const subject = this.#begin(name, endpoint.key, target, healthCheck);
+          this.#subjects.set(id, subject);
         }
       }
     }
@@ -132,6 +136,7 @@ export class Prober {
       endpoint,
       target,
       config,
+      configText: JSON.stringify(config),
       onVerdict: (verdict, tookMs) => this.#finish(subject, verdict, tookMs),
       cancel: () => {},
       isCancelled: false,
@@ -221,9 +226,11 @@ function targetOf({ kind, host, port, authority }: EndpointConfig): CheckTarget 
   return { kind, host, port, authority };
 }
 
-function isSame(known: Subject, target: CheckTarget, config: HealthCheckConfig): boolean {
+function isSame({ kind, host, port, authority }: CheckTarget, other: CheckTarget): boolean {
   return (
-    JSON.stringify(known.target) === JSON.stringify(target) &&
-    (known.config === config || JSON.stringify(known.config) === JSON.stringify(config))
+    kind === other.kind &&
+    host === other.host &&
+    port === other.port &&
+    authority === other.authority
   );
 }

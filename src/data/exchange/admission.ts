@@ -6,7 +6,7 @@ import { Fault } from '../../contract/fault.ts';
 import { WorkerCell } from '../../contract/metric-layout.ts';
 import { Field } from '../codec/field.ts';
 import { Method } from '../codec/head.ts';
-import { OverloadLevel } from '../overload/overload-level.ts';
+import { OverloadLevel, TRICKLE_COUNT } from '../overload/overload-level.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Hops of a Max-Forwards field that says nothing. */
@@ -14,8 +14,10 @@ export const FORWARDS_UNLIMITED = -1;
 
 /** @returns why the request is refused, or `Fault.none` */
 export function admit(exchange: Exchange): Fault {
-  if (exchange.plane.overloadLevel === OverloadLevel.refusing) {
-    exchange.plane.cells[WorkerCell.shed]!++;
+  const { overloadLevel, cells } = exchange.plane;
+  const isRefusing = overloadLevel === OverloadLevel.refusing;
+  if (isRefusing && cells[WorkerCell.exchangesInProgress]! > TRICKLE_COUNT) {
+    cells[WorkerCell.shed]!++;
     return Fault.overloaded;
   }
   const head = exchange.requestHead;

@@ -76,8 +76,7 @@ export class Attempts {
 
   /** It has a connection. */
   onLease(attempt: Attempt): void {
-    this.sender.send(attempt);
-    if (this.sender.hasBody) this.exchange.stream!.resumeRequest();
+    if (this.sender.send(attempt)) this.exchange.stream!.resumeRequest();
     else if (this.exchange.route!.service.retry.hedgeDelayMs > 0) this.planHedge();
   }
 
@@ -95,10 +94,8 @@ export class Attempts {
   onHead(attempt: Attempt, head: ResponseHead, available: number): void {
     const { statuses } = this.exchange.route!.service.retry;
     if (statuses !== null && statuses[head.status] === 1 && this.tryInstead(attempt)) return;
-    const { state } = this.exchange.route!.service;
-    const isSettled = this.rival !== null && this.settle(attempt);
-    this.exchange.onResponseHead(head, available);
-    if (isSettled) state.wake(); // The endpoint of the other has room again.
+    if (this.rival === null) this.exchange.onResponseHead(head, available);
+    else this.settle(attempt, head, available);
   }
 
   onFault(attempt: Attempt, fault: Fault): void {
@@ -227,13 +224,16 @@ export class Attempts {
     return true;
   }
 
-  /** `winner` answers. @returns true when another one was under way, which is ended (N3) */
-  private settle(winner: Attempt): boolean {
+  /** `winner` answers, and the other one, if it still tries, is ended (N3). */
+  private settle(winner: Attempt, head: ResponseHead, available: number): void {
+    const { exchange } = this;
+    const { state } = exchange.route!.service;
     if (winner !== this.current) this.swap();
     const isOther = this.rival!.isActive;
     this.rival!.abort();
     this.endpoint = winner.endpoint;
-    return isOther;
+    exchange.onResponseHead(head, available);
+    if (isOther) state.wake(); // Its endpoint has room again.
   }
 
   private swap(): void {

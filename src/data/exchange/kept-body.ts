@@ -31,6 +31,8 @@ export class KeptMemory {
 export class KeptBody {
   /** Everything so far is kept. */
   isWhole = false;
+  /** Something may have to be given back. */
+  private isUsed = false;
   private readonly backend: IoBackend;
   private readonly memory: KeptMemory;
   private readonly chunks: Chunk[] = [];
@@ -56,6 +58,7 @@ export class KeptBody {
    * @param bufferSizeMax memory of the worker
    */
   begin(sizeMax: number, announcedSize: number, bufferSizeMax: number): void {
+    this.isUsed = true;
     this.sizeMax = sizeMax;
     this.memoryMax = bufferSizeMax * MEMORY_SHARE;
     this.isWhole = sizeMax > 0 && announcedSize <= sizeMax;
@@ -66,6 +69,7 @@ export class KeptBody {
    * without memory, everything is dropped.
    */
   add(chunk: Chunk, start: number, end: number): void {
+    if (!this.isWhole) return;
     this.size += end - start;
     if (this.size > this.sizeMax || !this.keep(chunk, start, end)) this.drop();
   }
@@ -102,11 +106,12 @@ export class KeptBody {
 
   /** Forgets everything; the request cannot be sent again. */
   drop(): void {
+    if (!this.isUsed) return;
+    this.isUsed = false;
     this.isWhole = false;
     this.replayed = -1;
     this.size = 0;
     this.lastRoomEnd = 0;
-    if (this.chunks.length === 0) return;
     for (const chunk of this.chunks) {
       this.memory.size -= chunk.bytes.length;
       this.backend.chunks.release(chunk);

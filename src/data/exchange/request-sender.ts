@@ -57,18 +57,22 @@ export class RequestSender {
     return this.written.prepare(endpoint, this.exchange.route!.service.passHost);
   }
 
-  /** The lease is there: sends the head, and the body as far as it is kept. */
-  send(attempt: Attempt): void {
+  /**
+   * The lease is there: sends the head, and the body as far as it is kept.
+   * @returns true when a body follows
+   */
+  send(attempt: Attempt): boolean {
     const upstream = attempt.upstream!;
     if (this.hasBody) {
       this.sendWithBody(attempt, upstream);
-      return;
+      return true;
     }
     this.isBegun = true;
-    this.written.send(upstream, this.isRepeatable || isSafe(this.exchange.requestHead.method));
+    this.written.send(upstream, isSafe(this.exchange.requestHead.method) || this.isRepeatable);
     upstream.flush();
     upstream.finishRequest();
     this.isComplete = true;
+    return false;
   }
 
   /**

@@ -2,7 +2,8 @@
  * Listener set: the listeners of one worker, from one generation to the next.
  *
  * S1  an address (kind, host, port) that stays keeps its listener with everything it has, whatever
- *     the listener is called now and wherever it stands in the snapshot.
+ *     the listener is called now and wherever it stands in the snapshot. Control keeps account of
+ *     addresses as well: a listener that comes with a descriptor is new.
  * S2  a listener whose address is gone stops accepting and drains. What still comes on its
  *     connections is routed by the last generation that had it, so that no request is lost.
  */
@@ -68,7 +69,7 @@ export class ListenerSet {
       if (--opening.waiting === 0) done(opening.ports, opening.failed);
     };
     const specs = linked.snapshot.listeners;
-    const kept = matchKept(specs, previous);
+    const kept = matchKept(specs, previous, fds);
     this.live = [];
     specs.forEach((spec, index) => {
       const known = kept[index] ?? null;
@@ -172,16 +173,18 @@ export class ListenerSet {
 function matchKept(
   specs: readonly ListenerSpec[],
   open: readonly Listener[],
+  fds: ListenerFds,
 ): readonly (Listener | null)[] {
   const free = new Set(open);
   const kept: (Listener | null)[] = specs.map((spec) => {
+    if (fds[spec.name] !== undefined) return null;
     const same = open.find((other) => other.name === spec.name && other.hasAddress(spec));
     if (same === undefined) return null;
     free.delete(same);
     return same;
   });
   specs.forEach((spec, index) => {
-    if (kept[index] !== null) return;
+    if (kept[index] !== null || fds[spec.name] !== undefined) return;
     for (const other of free) {
       if (!other.hasAddress(spec)) continue;
       kept[index] = other;

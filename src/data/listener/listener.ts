@@ -32,7 +32,7 @@ import type {
 } from '../io/backend.ts';
 import { CHUNK_HEADROOM } from '../io/backend.ts';
 import { IdleSweep } from '../overload/idle-sweep.ts';
-import { OverloadLevel } from '../overload/overload-level.ts';
+import { OverloadLevel, TRICKLE_COUNT } from '../overload/overload-level.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 import { addressShareOf } from './connection-counts.ts';
 
@@ -165,7 +165,8 @@ export class Listener implements ListenEvents, ConnectionOwner {
   onAccept(connection: Connection): void {
     const { plane, counts, workerCount } = this.options;
     if (counts.countsBurst()) plane.onBurst();
-    if (plane.overloadLevel === OverloadLevel.refusing) {
+    const isRefusing = plane.overloadLevel === OverloadLevel.refusing;
+    if (isRefusing && counts.total >= TRICKLE_COUNT) {
       plane.cells[WorkerCell.shed]!++;
       this.refuseFor(connection, Fault.overloaded);
       return;

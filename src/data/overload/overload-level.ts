@@ -14,7 +14,7 @@ export const OverloadLevel = {
   calm: 0,
   /** Connections are closed after their answer, idle ones at once, oldest first. */
   closing: 1,
-  /** New requests are refused as well. */
+  /** New requests are refused as well, but for a trickle. */
   refusing: 2,
 } as const;
 export type OverloadLevel = (typeof OverloadLevel)[keyof typeof OverloadLevel];
@@ -22,6 +22,11 @@ export type OverloadLevel = (typeof OverloadLevel)[keyof typeof OverloadLevel];
 /** Pressure at which a level begins. */
 export const CLOSING_PRESSURE = 0.85;
 export const REFUSING_PRESSURE = 0.92;
+/**
+ * Exchanges of a worker, and connections, that are served at any level. Memory that stays in use
+ * without them (a container that is too small at rest) must not mean that nothing is served.
+ */
+export const TRICKLE_COUNT = 8;
 /** A level ends this much below where it begins … */
 export const HYSTERESIS = 0.05;
 /** … after as many samples in a row: a second, at four samples a second. */

@@ -128,7 +128,7 @@ export class ServiceState {
   /** Gives the place back. @param outcome what the circuit is told */
   leave(outcome: Outcome, isTrial: boolean): void {
     this.inProgress--;
-    if (!this.isGuarded && this.queue.count === 0) return;
+    if (!this.isGuarded) return; // Then nobody waits.
     if (this.breaker !== null) {
       this.breaker.end(this.options.backend.nowMs(), outcome, isTrial);
       this.countState();

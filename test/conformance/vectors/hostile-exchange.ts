@@ -194,7 +194,7 @@ const retries: HostileVector[] = [fin, reset].flatMap((end) => {
       script: dies(end),
       right: [answers(502), relays('hello')],
       rule,
-      visitsMax: 2,
+      visitsMax: 3, // As many attempts as a request has by default.
     }),
     vector({
       id: 'B12',
@@ -203,7 +203,7 @@ const retries: HostileVector[] = [fin, reset].flatMap((end) => {
       right: [relays('hello')],
       rule,
       isReused: true,
-      visitsMax: 2,
+      visitsMax: 3,
     }),
     vector({
       id: 'B12',

@@ -32,6 +32,8 @@ export interface SimulationOptions extends Partial<SimNetworkOptions> {
   readonly seed: number;
   /** Most bytes of slab memory of the product. */
   readonly memoryMax?: number;
+  /** Part of it that only answers may use; none by default. */
+  readonly reserveSize?: number;
   /** Names that can be resolved, and their addresses. */
   readonly hosts?: Readonly<Record<string, readonly string[]>>;
   /** Wall clock at virtual time 0, milliseconds since 1970. */
@@ -72,6 +74,7 @@ export class Simulation implements IoBackend {
     this.chunks = new Slab({
       allocate,
       memoryMax: options.memoryMax ?? 67_108_864,
+      reserveSize: options.reserveSize ?? 0,
       isDebug: true,
     });
     const peerSlab = new Slab({ allocate, memoryMax: 268_435_456, isDebug: true });
