@@ -1,7 +1,9 @@
 /**
  * Admin listeners: the TCP address and the unix socket that the configuration names now. Their
- * sockets belong to the supervisor, so that a successor takes them over. One that cannot be opened
- * is an error in the log, never a reason not to serve.
+ * sockets belong to the supervisor, so that a successor takes them over.
+ *
+ * A1  one that cannot be opened is an error in the log, never a reason not to serve. It is tried
+ *     again until it can be: the proxy before this one may hold it for as long as it drains.
  */
 
 import type { Admin } from '../control/admin/admin.ts';
@@ -14,12 +16,16 @@ import type { BrokerClient } from './broker-client.ts';
 import type { SocketAddress } from './orders.ts';
 import { ADMIN_WORKER, addressKey, addressText } from './socket-address.ts';
 
+const RETRY_MS = 2_000;
+
 export interface AdminListenersOptions {
-  readonly broker: BrokerClient;
+  readonly broker: Pick<BrokerClient, 'want' | 'releaseAdmin'>;
   readonly logger: Logger;
   readonly host: AdminHost;
   /** Path of the main file; empty when there is none. */
   readonly configPath: string;
+  /** For tests. */
+  readonly retryMs?: number;
 }
 
 interface Open {
@@ -31,6 +37,12 @@ interface Open {
 export class AdminListeners {
   private readonly options: AdminListenersOptions;
   private readonly open = new Map<string, Open>();
+  /** By address, as they were told last. */
+  private readonly problems = new Map<string, string>();
+  private addresses: readonly SocketAddress[] = [];
+  private retryTimer: NodeJS.Timeout | undefined;
+  private last: Promise<void> = Promise.resolve();
+  private isClosed = false;
   private token: string | null = null;
   private socketPath: string | null = null;
 
@@ -41,8 +53,31 @@ export class AdminListeners {
   /** Opens what is new, closes what is gone. @returns the TCP port, 0 without one */
   async use(config: AdminConfig): Promise<number> {
     this.token = config.token;
-    const addresses = this.addressesOf(config);
+    this.addresses = this.addressesOf(config);
+    await this.apply();
+    const tcp = [...this.open.values()].find(({ address }) => address.kind === 'tcp');
+    return tcp?.port ?? 0;
+  }
+
+  /** Stops listening; requests in progress get a moment. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    clearTimeout(this.retryTimer);
+    const all = [...this.open.values()];
+    this.open.clear();
+    await Promise.all(all.map(({ admin }) => admin.close()));
+  }
+
+  /** One call at a time. */
+  private apply(): Promise<void> {
+    this.last = this.last.then(() => this.reconcile());
+    return this.last;
+  }
+
+  private async reconcile(): Promise<void> {
+    const { addresses } = this;
     const keys = new Set(addresses.map(addressKey));
+    for (const key of this.problems.keys()) if (!keys.has(key)) this.problems.delete(key);
     for (const [key, { address, admin }] of this.open) {
       if (keys.has(key)) continue;
       this.open.delete(key);
@@ -52,15 +87,10 @@ export class AdminListeners {
     for (const address of addresses) {
       if (!this.open.has(addressKey(address))) await this.listen(address);
     }
-    const tcp = [...this.open.values()].find(({ address }) => address.kind === 'tcp');
-    return tcp?.port ?? 0;
-  }
-
-  /** Stops listening; requests in progress get a moment. */
-  async close(): Promise<void> {
-    const all = [...this.open.values()];
-    this.open.clear();
-    await Promise.all(all.map(({ admin }) => admin.close()));
+    clearTimeout(this.retryTimer);
+    if (this.problems.size === 0 || this.isClosed) return;
+    const retryMs = this.options.retryMs ?? RETRY_MS;
+    this.retryTimer = setTimeout(() => void this.apply(), retryMs).unref(); // A1
   }
 
   private addressesOf({ address, socket }: AdminConfig): SocketAddress[] {
@@ -78,6 +108,8 @@ export class AdminListeners {
   private async listen(address: SocketAddress): Promise<void> {
     const { broker, logger, host } = this.options;
     const { kind, port } = address;
+    const key = addressKey(address);
+    if (this.isClosed) return;
     try {
       const { fd } = await broker.want(address, ADMIN_WORKER);
       const bound = fd >= 0 ? { fd } : {};
@@ -92,9 +124,14 @@ export class AdminListeners {
         onError: (error) => logger.error('admin request failed', { error: String(error) }),
       });
       const listening = await admin.listen();
-      this.open.set(addressKey(address), { address, admin, port: listening });
+      if (this.isClosed) return void admin.close();
+      this.open.set(key, { address, admin, port: listening });
+      if (!this.problems.delete(key)) return;
+      logger.info('an admin listener is on after all', { address: addressText(address) });
     } catch (error) {
       const { message } = error as Error;
+      if (this.problems.get(key) === message) return;
+      this.problems.set(key, message);
       logger.error('an admin listener is off', { address: addressText(address), error: message });
     }
   }

@@ -38,7 +38,7 @@ export type ToProxy =
   | {
       readonly type: 'start';
       readonly heritage: Heritage;
-      /** Version of the program that made it. Another one reads the files again. */
+      /** Version of the program that made it. Another one reads the texts of its files. */
       readonly heritageVersion: string;
       readonly workers: number;
       /** How often a proxy process has been started after one that died, and why the last did. */

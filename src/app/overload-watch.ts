@@ -14,7 +14,10 @@ import { OverloadLevel, OverloadMeter } from '../data/overload/overload-level.ts
 const QUIET_MS = 10_000;
 /** Shortest time between two looks at memory. */
 const CHECK_INTERVAL_MS = 2;
-/** Shortest time between two collections: each stops the worker for some 10 ms. */
+/**
+ * Time between two collections, and before the first: each stops the worker for some 10 ms, and
+ * needs memory itself, of which there is none while a burst takes it.
+ */
 const COLLECT_INTERVAL_MS = 2_000;
 /** A loop this late in every sample for `LAG_SAMPLES` is worth a line. It sheds nothing. */
 const LAG_MS = 500;
@@ -54,7 +57,7 @@ export class OverloadWatch {
   private readonly refused: Episode;
   private lateCount = 0;
   private checkedAtMs = 0;
-  private collectedAtMs = -Infinity;
+  private collectedAtMs = 0;
 
   constructor(options: OverloadWatchOptions) {
     const { cells, warn, nowMs } = options;
@@ -83,7 +86,8 @@ export class OverloadWatch {
     if (meter.update(pressure)) this.tellLevel();
     plane.setOverload(meter.level);
     backend.setMemoryShort(meter.level > OverloadLevel.calm);
-    if (meter.level > OverloadLevel.calm) this.collect();
+    if (meter.level === OverloadLevel.calm) this.collectedAtMs = this.options.nowMs();
+    else this.collect();
     plane.relieve();
     this.turnedAway.update(backend.turnedAwayCount);
     this.refused.update(plane.refusedCount);

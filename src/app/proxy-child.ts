@@ -43,6 +43,8 @@ export class ProxyChild {
   heritage: Heritage;
   heritageVersion: string;
   isReady = false;
+  /** It asked for sockets, so it may have accepted connections. */
+  hasSockets = false;
   /** Addresses it said it uses; null before that. */
   addresses: readonly SocketAddress[] | null = null;
   private readonly process: ChildProcess;

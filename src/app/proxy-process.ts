@@ -14,6 +14,7 @@ import type { SocketHandle } from './bound-socket.ts';
 import { readConfig, sourceText } from './config-file.ts';
 import { ControlPlane } from './control-plane.ts';
 import type { FromProxy, Heritage, ToProxy } from './orders.ts';
+import { configOfTexts, loadedFiles } from './start-config.ts';
 import { version } from './version.ts';
 
 type Start = Extract<ToProxy, { type: 'start' }>;
@@ -28,6 +29,8 @@ class ProxyProcess {
   private readonly logger: Logger;
   private readonly broker = new BrokerClient(send);
   private control: ControlPlane | null = null;
+  /** Resolves when it serves, or cannot. */
+  private started: Promise<void> = Promise.resolve();
   private isStopped = false;
 
   constructor() {
@@ -42,7 +45,8 @@ class ProxyProcess {
   take(message: ToProxy, handle: SocketHandle | undefined): void {
     switch (message.type) {
       case 'start':
-        return void this.start(message);
+        this.started = this.start(message);
+        return;
       case 'reload':
         return void this.reload();
       case 'hand-over':
@@ -96,7 +100,9 @@ class ProxyProcess {
     }
   }
 
+  /** Not while it starts: then health checks and workers would be of two configurations. */
   private async reload(): Promise<void> {
+    await this.started;
     await this.control?.reload();
     send({ type: 'reloaded' });
   }
@@ -141,15 +147,19 @@ class ProxyProcess {
 }
 
 /**
- * What another version left is not read: a configuration is of the version that made it. The files
- * are then.
+ * A configuration is of the version that made it; of another one's only the texts are read, as they
+ * were when they were good. What is on disk by now is looked at once it serves, like any change.
  */
 async function currentHeritage(order: Start): Promise<Heritage | null> {
   const { heritage, heritageVersion } = order;
-  if (heritageVersion === version() || heritage.configPath === '') return heritage;
-  const { config, issues } = await readConfig(heritage.configPath);
+  const { configPath, files } = heritage;
+  if (heritageVersion === version() || configPath === '') return heritage;
+  const served = await configOfTexts(configPath, files);
+  if (!('problem' in served)) return { ...heritage, ...served };
+  const loaded = await readConfig(configPath);
+  const { config, issues } = loaded;
   if (issues.length > 0) process.stderr.write(formatIssues(issues, sourceText));
-  return config === null ? null : { ...heritage, config };
+  return config === null ? null : { ...heritage, config, files: loadedFiles(loaded) };
 }
 
 function send(message: FromProxy): void {

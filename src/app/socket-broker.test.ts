@@ -79,6 +79,47 @@ test('broker: an address that is in use is refused with it and the reason', asyn
   });
 });
 
+/** A worker that accepts on `port`. */
+async function acceptOn(t: test.TestContext, host: string, port: number): Promise<net.Server> {
+  const worker = net.createServer().listen({ host, port, reusePort: true });
+  t.after(() => worker.close());
+  await new Promise((resolve) => worker.once('listening', resolve));
+  return worker;
+}
+
+test('broker: a listener moves between one address and all addresses of its port', async (t) => {
+  const broker = brokerOf(t);
+  const { port } = await want(broker, ANY_PORT, 0);
+  await broker.retain([]);
+  const one: SocketAddress = { kind: 'tcp', host: '127.0.0.1', port };
+  const all: SocketAddress = { kind: 'tcp', host: '::', port };
+  await want(broker, one, 0);
+  const worker = await acceptOn(t, one.host, port);
+  assert.equal((await want(broker, all, 0)).port, port);
+  await broker.retain([all]);
+  worker.close();
+  await acceptOn(t, all.host, port);
+  assert.equal((await want(broker, one, 0)).port, port);
+});
+
+test('broker: an address comes back while workers still close what they had of it', async (t) => {
+  const broker = brokerOf(t);
+  const { port } = await want(broker, ANY_PORT, 0);
+  const worker = await acceptOn(t, '127.0.0.1', port);
+  await broker.retain([]);
+  const again = want(broker, { kind: 'tcp', host: '127.0.0.1', port }, 0);
+  setTimeout(() => worker.close(), 50);
+  assert.equal((await again).port, port);
+});
+
+test('broker: what the administration shares with a listener is closed with it', async (t) => {
+  const broker = brokerOf(t);
+  const isOpen = watch(await want(broker, ANY_PORT, ADMIN_WORKER));
+  await want(broker, ANY_PORT, 0);
+  broker.closeListeners();
+  assert.equal(isOpen(), false);
+});
+
 test('broker: after a refusal the next request is answered', async (t) => {
   const broker = brokerOf(t);
   const nowhere: SocketAddress = { kind: 'tcp', host: '192.0.2.1', port: 1 };

@@ -6,7 +6,9 @@
  *     (SO_REUSEPORT spreads connections in the kernel), one for all workers for a unix path or a
  *     socket that was passed in at the start (socket activation).
  * K2  an address is opened only when nobody else has it: sharing by SO_REUSEPORT would let a
- *     second proxy join it unnoticed.
+ *     second proxy join it unnoticed. What keeps it occupied may be our own: the same port of all
+ *     addresses, from which or to which a reload moves a listener, and workers that close theirs a
+ *     moment after ours.
  * K3  requests are answered in order, one at a time, and no socket is closed while an answer with
  *     its descriptor is on its way: the number could mean something else by then.
  */
@@ -14,6 +16,7 @@
 import { connect } from 'node:net';
 import { lstatSync, unlinkSync } from 'node:fs';
 
+import { addressesCollide } from '../control/config/listener-address.ts';
 import { bindTcp, bindUnix, canBindSockets } from './bound-socket.ts';
 import type { BoundSocket, SocketHandle } from './bound-socket.ts';
 import type { SocketAddress } from './orders.ts';
@@ -21,6 +24,9 @@ import { ADMIN_WORKER, addressKey, addressText } from './socket-address.ts';
 
 /** Only the owner may use the admin socket. */
 const ADMIN_UMASK = 0o177;
+/** Workers have closed a socket so long after it was closed here, and how often that is tried. */
+const WORKERS_CLOSE_MAX_MS = 1_000;
+const RETRY_MS = 20;
 
 /** A socket somebody else bound: systemd, by socket activation. */
 export interface PassedSocket {
@@ -37,8 +43,8 @@ export interface SocketGrant {
 
 interface Held {
   readonly address: SocketAddress;
-  /** The administration's; it stays open longer than the others. */
-  readonly isAdmin: boolean;
+  /** The administration's alone; it stays open longer than the others. */
+  isAdmin: boolean;
   /** By worker; shared ones under 0. */
   readonly sockets: Map<number, BoundSocket>;
   /** 0 until the first socket of a port 0 is bound. */
@@ -51,6 +57,8 @@ export class SocketBroker {
   private readonly used = new Set<PassedSocket>();
   private last: Promise<unknown> = Promise.resolve();
   private isClosed = false;
+  /** When a socket was closed last. */
+  private closedMs = -Infinity;
 
   /** @param passed sockets that are used instead of binding their address */
   constructor(passed: readonly PassedSocket[] = []) {
@@ -125,11 +133,12 @@ export class SocketBroker {
     if (!canBindSockets) return { port: address.port, handle: null };
     const key = addressKey(address);
     const held = this.held.get(key) ?? { address, isAdmin, sockets: new Map(), port: address.port };
+    held.isAdmin &&= isAdmin;
     const slot = address.kind === 'unix' ? 0 : Math.max(worker, 0);
     let socket = held.sockets.get(slot);
     if (socket === undefined) {
       try {
-        socket = await bind(held, isAdmin);
+        socket = await this.bindPatiently(held, isAdmin);
       } catch (error) {
         throw new Error(`${addressText(address)}: ${reason(error)}`, { cause: error });
       }
@@ -140,16 +149,39 @@ export class SocketBroker {
     return { port: held.port, handle: socket.handle };
   }
 
+  /** K2. */
+  private async bindPatiently(held: Held, isAdmin: boolean): Promise<BoundSocket> {
+    for (;;) {
+      try {
+        return await bind(held, isAdmin, this.isShared(held));
+      } catch (error) {
+        const isInUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+        const isOurs = performance.now() - this.closedMs < WORKERS_CLOSE_MAX_MS;
+        if (!isInUse || !isOurs || this.isClosed) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  /** True when a socket of ours takes connections to that address, too. */
+  private isShared(held: Held): boolean {
+    const own = { ...held.address, port: held.port };
+    return [...this.held.values()].some(({ address, port }) =>
+      addressesCollide({ ...address, port }, own),
+    );
+  }
+
   private drop(key: string): void {
+    this.closedMs = performance.now();
     for (const socket of this.held.get(key)!.sockets.values()) socket.close();
     this.held.delete(key);
   }
 }
 
-async function bind(held: Held, isAdmin: boolean): Promise<BoundSocket> {
+async function bind(held: Held, isAdmin: boolean, isShared: boolean): Promise<BoundSocket> {
   const { kind, host } = held.address;
   if (kind === 'tcp') {
-    if (held.sockets.size === 0) bindTcp(host, held.port, false).close(); // K2.
+    if (!isShared) bindTcp(host, held.port, false).close(); // K2.
     return bindTcp(host, held.port, true);
   }
   const umask = isAdmin ? ADMIN_UMASK : null;

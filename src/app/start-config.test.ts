@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test';
 
 import { Autosave } from '../control/apply/autosave.ts';
 import { readConfig } from './config-file.ts';
-import { hasError, lastGoodConfig, loadedFiles } from './start-config.ts';
+import { configOfTexts, hasError, lastGoodConfig, loadedFiles } from './start-config.ts';
 
 const service = (name: string, port: number): string =>
   `[routes.${name}]\nhost = "${name}.example"\nservice = "${name}"\n` +
@@ -77,6 +77,23 @@ test('start: without a copy there is a reason', async (context) => {
   const off = await lastGoodConfig(main);
   assert.ok('problem' in off);
   assert.match(off.problem, /is off/);
+});
+
+test('start: texts make the configuration that they made, whatever is on disk by now', async (context) => {
+  const { main, part, head } = await saved(context);
+  const files = loadedFiles(await readConfig(main));
+  writeFileSync(main, head + service('m', 9));
+  writeFileSync(part, 'broken');
+  writeFileSync(part.replace('a.toml', 'b.toml'), service('b', 3));
+  const start = await configOfTexts(main, files);
+  assert.ok('config' in start, JSON.stringify(start));
+  assert.deepEqual(
+    start.config.services.map(({ endpoints }) => endpoints[0]!.port),
+    [1, 2],
+  );
+  assert.deepEqual(start.files, files);
+  assert.ok('problem' in (await configOfTexts(main, [{ path: main, text: 'broken' }])));
+  assert.ok('problem' in (await configOfTexts(main, [])));
 });
 
 test('start: files of a load are handed on with absolute paths', async (context) => {

@@ -6,7 +6,6 @@
 import { isAbsolute, join, matchesGlob, resolve } from 'node:path';
 
 import { readAutosave } from '../control/apply/autosave.ts';
-import type { SavedConfig } from '../control/apply/autosave.ts';
 import { goodFilesOf, loadWithLastGood, savedFiles } from '../control/apply/last-good-files.ts';
 import type { SavedFile } from '../control/apply/reload-outcome.ts';
 import type { Config } from '../control/config/config.ts';
@@ -52,17 +51,31 @@ export async function lastGoodConfig(
   if (mixed.config !== null) {
     return { config: mixed.config, files: savedFiles(mixed.good), savedAtMs };
   }
-  const loaded = await loadConfig(main, savedSource(saved));
-  const { config } = loaded;
-  if (config === null) {
-    const why = loaded.issues.find((issue) => issue.severity === 'error')?.message ?? '';
-    return { problem: `what was saved cannot be used either: ${why}` };
+  const texts = await configOfTexts(main, saved.files);
+  if ('problem' in texts) {
+    return { problem: `what was saved cannot be used either: ${texts.problem}` };
   }
-  return { config, files: loadedFiles(loaded), savedAtMs };
+  return { ...texts, savedAtMs };
 }
 
-/** Saved texts instead of files; variables and `${file:}` are those of now. */
-function savedSource({ path: main, files }: SavedConfig): ConfigSource {
+/**
+ * The configuration that `files` are, whatever is on disk by now.
+ * @param main  absolute path of the main file, which is one of them
+ * @returns why there is none when they have an error
+ */
+export async function configOfTexts(
+  main: string,
+  files: readonly SavedFile[],
+): Promise<StartConfig | { readonly problem: string }> {
+  if (files.length === 0) return { problem: 'nobody knows the files any more' };
+  const loaded = await loadConfig(main, sourceOfTexts(main, files));
+  const { config, issues } = loaded;
+  const problem = issues.find((issue) => issue.severity === 'error')?.message ?? '';
+  return config === null ? { problem } : { config, files: loadedFiles(loaded) };
+}
+
+/** Texts instead of files; variables and `${file:}` are those of now. */
+function sourceOfTexts(main: string, files: readonly SavedFile[]): ConfigSource {
   const texts = new Map(files.map(({ path, text }) => [path, text]));
   return {
     readFile: (path) => texts.get(path) ?? FILE_SOURCE.readFile(path),

@@ -16,6 +16,7 @@ class FakeChild {
   heritage: ChildStart['heritage'];
   heritageVersion: string;
   isReady = false;
+  hasSockets = false;
   addresses: readonly SocketAddress[] | null = null;
   livedMs = 50;
   readonly orders: ToProxy[] = [];
@@ -170,14 +171,59 @@ test('supervisor: the one before drains only when its successor is ready', (t) =
 
 test('supervisor: a successor that is not ready after 30 s does not take over', (t) => {
   const { first, second, written, pass } = upgrading(t);
+  second.hasSockets = true;
   pass(29_999);
-  assert.equal(second.isKilled, false);
+  assert.deepEqual(second.orders, []);
   pass(1);
-  assert.equal(second.isKilled, true);
+  assert.deepEqual(second.orders, [{ type: 'drain', hasSuccessor: true }], 'what it accepted');
   assert.equal(first.orders.length, 1);
   assert.match(written.join(''), /not ready after 30 s/);
   second.say({ type: 'ready' });
   assert.equal(first.orders.length, 1, 'too late');
+  assert.equal(second.isKilled, false);
+  pass(8_000);
+  assert.equal(second.isKilled, true);
+});
+
+test('supervisor: a stop during an upgrade drains both', (t) => {
+  const { first, second, signals } = upgrading(t);
+  const address: SocketAddress = { kind: 'tcp', host: '127.0.0.1', port: 0, name: 'web' };
+  second.say({ type: 'want-socket', id: 1, address, worker: 0 });
+  signals.emit('SIGTERM');
+  for (const child of [first, second]) {
+    assert.deepEqual(child.orders.at(-1), { type: 'drain', hasSuccessor: false });
+    assert.equal(child.isKilled, false);
+  }
+});
+
+test('supervisor: a successor that never had a socket is not waited for', (t) => {
+  const { second, pass } = upgrading(t);
+  pass(30_000);
+  assert.equal(second.isKilled, true);
+});
+
+test('supervisor: a successor that cannot serve is ended, and changes nothing', (t) => {
+  const { first, second } = upgrading(t);
+  second.say({ type: 'refused', message: 'the files have errors' });
+  assert.equal(second.isKilled, true);
+  assert.equal(first.orders.length, 1);
+});
+
+test('supervisor: no upgrade while too many processes have not ended yet', (t) => {
+  const { children, first } = start(t);
+  first.ready();
+  for (let upgrade = 0; upgrade < 20; upgrade++) {
+    children.at(-1)!.say({ type: 'upgrade' });
+    children.at(-1)!.ready();
+  }
+  assert.equal(children.length, 17);
+  assert.deepEqual(children.at(-1)!.orders.pop(), {
+    type: 'upgraded',
+    problem: '16 processes before it have not ended yet',
+  });
+  first.exit('code 0', 0);
+  children.at(-1)!.say({ type: 'upgrade' });
+  assert.equal(children.length, 18);
 });
 
 test('supervisor: who asked for the upgrade is told how it ended', (t) => {

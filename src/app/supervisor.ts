@@ -4,7 +4,8 @@
  * SIGUSR2 upgrades.
  *
  * S1  at most one process is current; a successor becomes current when it is ready, and only then
- *     does the one before it drain. A successor that fails changes nothing.
+ *     does the one before it drain. A successor that fails changes nothing; one that may have
+ *     accepted connections already is drained, not killed.
  * S2  a process that dies is started again with what the last good one handed over, later and
  *     later while it keeps dying.
  * S3  it holds sockets and that heritage, nothing else.
@@ -38,6 +39,8 @@ const STABLE_MS = 2_000;
 const HAND_OVER_MAX_MS = 1_000;
 /** A successor that is not ready by then does not take over. */
 const UPGRADE_MAX_MS = 30_000;
+/** Processes that finish what they have, each with the memory of a whole proxy. */
+const DRAINING_MAX = 16;
 
 /** Of a service manager, for this process. */
 const OWN_VARIABLES = [
@@ -177,6 +180,7 @@ export class Supervisor {
     child: Child,
     { id, address, worker }: Extract<FromProxy, { type: 'want-socket' }>,
   ): void {
+    child.hasSockets = true;
     this.broker
       .want(address, worker, ({ port, handle }) => {
         return child.deliver({ type: 'socket', id, port }, handle);
@@ -208,6 +212,7 @@ export class Supervisor {
   private onRefused(child: Child, message: string): void {
     if (child === this.successor) {
       this.failUpgrade(message);
+      child.kill();
     } else if (child === this.current) {
       say(message);
       // What served once may serve again: a want of descriptors or memory passes.
@@ -251,7 +256,8 @@ export class Supervisor {
     if (this.stopSignals > 0) return 'the proxy is stopping';
     if (this.successor !== null) return 'an upgrade is running already';
     if (this.current === null) return 'the proxy process is being started again';
-    return null;
+    const count = this.draining.size;
+    return count < DRAINING_MAX ? null : `${count} processes before it have not ended yet`;
   }
 
   private failUpgrade(problem: string): void {
@@ -262,7 +268,8 @@ export class Supervisor {
     say(`the upgrade failed, and the process before it serves on: ${problem}`);
     if (this.isUpgradeAsked) this.current?.order({ type: 'upgraded', problem });
     this.letEnd(successor);
-    successor.kill();
+    if (!successor.hasSockets) successor.kill();
+    else if (this.stopSignals === 0) successor.order({ type: 'drain', hasSuccessor: true });
     this.retainSockets();
     if (this.current === null) this.restart('no proxy process is left');
   }

@@ -183,7 +183,6 @@ test('pool: publish gives each worker descriptors for what is new, and waits for
   threads[0]!.say({ type: 'linked', generation: 2 });
   await settle();
   assert.equal(outcome.isDone, false, 'the other one still routes by the former');
-  assert.equal(sockets.retained!.length, 1);
   threads[1]!.say({ type: 'linked', generation: 2 });
   await settle();
   assert.equal(outcome.isDone, true);
@@ -225,6 +224,51 @@ test('pool: an address that cannot be opened rejects, and nobody was told anythi
   for (const thread of threads) thread.say({ type: 'linked', generation: 3 });
   await settle();
   assert.equal(next.isDone, true);
+});
+
+test('pool: sockets of both configurations are kept until it is settled which one serves', async () => {
+  const { pool, threads, sockets } = await listening();
+  const portsOf = (): readonly number[] => sockets.retained!.map(({ port }) => port);
+  sockets.isHeld = true;
+  const outcome = publish(pool, snapshotOf(2, [81, 1]));
+  assert.deepEqual(portsOf(), [80, 81, 1], 'before the first new one is bound');
+  sockets.release();
+  await settle();
+  assert.notEqual(outcome.error, null);
+  assert.deepEqual(portsOf(), [80], 'nobody listens on 81');
+  publish(pool, snapshotOf(3, [81]));
+  await settle();
+  for (const thread of threads) thread.say({ type: 'linked', generation: 3 });
+  await settle();
+  assert.deepEqual(portsOf(), [81]);
+});
+
+test('pool: a thread that drains by now gets no descriptor that it would never use', async () => {
+  const { pool, threads, sockets } = await listening(1);
+  threads[0]!.say({ type: 'broken' });
+  await settle();
+  sockets.isHeld = true;
+  publish(pool, snapshotOf(2, [80, 81]));
+  await settle();
+  threads[1]!.listen();
+  sockets.release();
+  await settle();
+  assert.deepEqual(threads[0]!.types, ['drain']);
+  assert.deepEqual(threads[1]!.types, ['publish']);
+  assert.equal(sockets.open.size, 3, 'one of the first, two of its successor');
+});
+
+test('pool: a stop takes back what a worker that does not run yet was granted', async () => {
+  const { pool, threads, sockets, events } = await listening(1);
+  sockets.isHeld = true;
+  threads[0]!.emit('exit', 1);
+  await settle();
+  pool.drain(false);
+  sockets.release();
+  await settle();
+  assert.equal(threads.length, 1);
+  assert.equal(sockets.open.size, 1, 'that of the dead');
+  assert.deepEqual(events, ['listening', 'drained']);
 });
 
 test('pool: a publication waits for a worker that is just being replaced', async () => {

@@ -17,7 +17,7 @@ import type { Snapshot } from '../contract/snapshot.ts';
 import type { SnapshotUpdate } from '../contract/snapshot-update.ts';
 import type { Logger } from '../control/admin/logger.ts';
 import type { SocketSource } from './broker-client.ts';
-import { listenerAddress } from './socket-address.ts';
+import { addressKey, listenerAddress } from './socket-address.ts';
 import { fdsOf, WorkerThread } from './worker-thread.ts';
 import type { Bound, ThreadEvents, ThreadPort, ThreadState } from './worker-thread.ts';
 import { LOOK_INTERVAL_MS, WorkerWatch } from './worker-watch.ts';
@@ -288,8 +288,10 @@ export class WorkerPool {
 
   private retainSockets(): void {
     if (this.isStopping) return;
-    const all = [...this.snapshot.listeners, ...(this.upcoming?.listeners ?? [])];
-    this.options.sockets.retain(all.map(listenerAddress));
+    const { listeners } = this.snapshot;
+    const all = this.upcoming === null ? listeners : [...listeners, ...this.upcoming.listeners];
+    const addresses = new Map(all.map(listenerAddress).map((one) => [addressKey(one), one]));
+    this.options.sockets.retain([...addresses.values()]);
   }
 
   private createThread(index: number, metricBuffer: SharedArrayBuffer): WorkerThread {

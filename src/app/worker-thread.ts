@@ -186,17 +186,19 @@ export class WorkerThread {
   }
 
   private async bindAndRun(snapshot: Snapshot): Promise<void> {
-    const fds = new Map<string, number>();
+    const bound: Bound[] = [];
     for (const listener of snapshot.listeners) {
       try {
-        if (!this.has(listener)) fds.set(keyOf(listener), (await this.want(listener)).fd);
+        if (!this.has(listener)) bound.push({ listener, grant: await this.want(listener) });
       } catch (error) {
+        this.unbind(bound);
         if (this.state !== 'binding') return;
         this.options.events.onListenFailed(this, listener.name, (error as Error).message);
         return this.end();
       }
     }
-    if (this.state === 'binding') this.run(snapshot, fds);
+    if (this.state === 'binding') this.run(snapshot, fdsOf(bound));
+    else this.unbind(bound); // Nobody would accept, and nobody would be refused either.
   }
 
   private has(listener: NamedAddress): boolean {
@@ -209,12 +211,7 @@ export class WorkerThread {
     return grant;
   }
 
-  private run(snapshot: Snapshot, fds: ReadonlyMap<string, number>): void {
-    const listenerFds: { [listener: string]: number } = {};
-    for (const listener of snapshot.listeners) {
-      const fd = fds.get(keyOf(listener));
-      if (fd !== undefined && fd >= 0) listenerFds[listener.name] = fd;
-    }
+  private run(snapshot: Snapshot, listenerFds: ListenerFds): void {
     this.state = 'starting';
     this.startGeneration = snapshot.generation;
     this.port = (this.options.spawn ?? spawnThread)({

@@ -44,8 +44,8 @@ export interface EventResult {
 
 const HIT = 1;
 const NAME = `e${HIT}`;
-const HOLD_MS = 3_000;
-const EJECT_MAX_MS = 5_000;
+/** How long an event lasts, for everybody alike. */
+const HOLD_MS = 4_000;
 const BACK_MAX_MS = 15_000;
 const SLOW_MS = 10_000;
 const FLAPS = 5;
@@ -100,10 +100,11 @@ export async function endpointEvent(
 ): Promise<Omit<EventResult, keyof PhaseFigures>> {
   await stage.client.mark(kind);
   const isOut = async (): Promise<boolean> => (await stage.isUp(HIT)) === false;
-  const out = timed(isOut, kind === 'flapping' ? FLAPS * FLAP_MS * 2 : EJECT_MAX_MS);
+  const lasts = delay(kind === 'flapping' ? 0 : HOLD_MS);
+  const out = timed(isOut, HOLD_MS);
   await begin(stage, kind);
+  await lasts;
   const ejectedMs = await out;
-  if (kind !== 'flapping') await delay(HOLD_MS);
   await end(stage, kind);
   const attemptsBefore = await attemptsOf(stage);
   const answersBefore = answersOf(stage);

@@ -16,7 +16,9 @@ import { RouterBuilder } from './router.ts';
 import type { Placed, SlotChanges, SlotTableOptions } from './slot-table.ts';
 import { SlotTable } from './slot-table.ts';
 
-/** Changed routes, as a part of all, from which on a new router is cheaper. */
+/** Changed routes past which a new router is cheaper: each new rank is a look at all routes. */
+const CHANGED_MAX = 64;
+/** The same, as a part of all routes. */
 const CHANGED_SHARE_MAX = 1 / 16;
 
 export class RouteTable {
@@ -47,7 +49,7 @@ export class RouteTable {
     const rerouted = changes.placed.filter((placed) => this.#needsRouting(placed, before));
     const count = rerouted.length + changes.removed.length;
     if (count === 0 && !changes.isReordered) return;
-    const isLarge = count > routes.length * CHANGED_SHARE_MAX + 1;
+    const isLarge = count > Math.min(CHANGED_MAX, routes.length * CHANGED_SHARE_MAX + 1);
     const isPatched =
       !isLarge &&
       !changes.isReordered &&

@@ -159,4 +159,6 @@ test('loadConfig: nodes that did not change are the same objects', async () => {
   assert.notEqual(third.routes[0], first.routes[0]);
   assert.equal(third.routes[1]!.priority, 1); // Inherited from what changed.
   assert.equal(third.routes[2], first.routes[2]);
+  assert.equal(third.listeners[0], first.listeners[0]); // Before the line that was added,
+  assert.equal(third.services[0], first.services[0]); // and behind it.
 });

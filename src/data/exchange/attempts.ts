@@ -4,8 +4,9 @@
  *
  * N1  a request is sent again only when no byte of it reached an origin, or when its method may be
  *     repeated and all of it that was sent is kept (RequestSender), and nothing was answered.
- * N2  at most `attemptsMax` attempts (and one more after a kept connection that was closed), each beyond the first within the budget of the service, and
- *     none at an endpoint that was tried while there is another.
+ * N2  at most `attemptsMax` attempts (two where the first met a kept connection that was closed),
+ *     each beyond the first within the budget of the service, and none at an endpoint that was
+ *     tried while there is another.
  * N3  two at a time only while the first has no answer; the first response head ends the other.
  * N4  `abort` gives back whatever they own.
  */
