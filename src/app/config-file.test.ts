@@ -48,6 +48,27 @@ test('config file: patterns are relative to the folder, absolute ones are not', 
   assert.deepEqual(FILE_SOURCE.glob('none/*.toml', folder), []);
 });
 
+test('config file: a folder that cannot be listed is not an empty one', async (context) => {
+  const folder = scratch(context);
+  for (const site of ['a', 'b']) mkdirSync(join(folder, 'sites', site), { recursive: true });
+  writeFileSync(join(folder, 'sites/a/x.toml'), '');
+  const patterns = ['sites/*/x.toml', 'sites/*/*.toml', 'sites/**/x.toml'];
+  for (const pattern of patterns) {
+    assert.deepEqual(FILE_SOURCE.glob(pattern, folder), [join(folder, 'sites/a/x.toml')]);
+  }
+  symlinkSync('circle', join(folder, 'sites/circle'));
+  symlinkSync('circle', join(folder, 'circle'));
+  const problem = { problem: 'its symbolic links form a circle' };
+  for (const pattern of [...patterns, 'circle/*.toml', join(folder, 'circle/*')]) {
+    assert.deepEqual(FILE_SOURCE.glob(pattern, folder), problem, pattern);
+  }
+  writeFileSync(join(folder, 'main.toml'), 'include = ["circle/*.toml"]\n');
+  const { config, issues } = await readConfig(join(folder, 'main.toml'));
+  assert.equal(config, null);
+  const message = 'the included files cannot be listed: its symbolic links form a circle';
+  assert.ok(issues.some((issue) => issue.message === message));
+});
+
 test('config file: a setting is found in a file with errors elsewhere', (context) => {
   const path = join(scratch(context), 'main.toml');
   writeFileSync(path, 'broken\n[admin]\nsocket = "/run/a.sock"\n[routes.x]\nservice = "none"\n');

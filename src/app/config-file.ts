@@ -2,8 +2,8 @@
  * Reads configuration from the file system: the one place that gives control/config a world.
  */
 
-import { globSync, readFileSync, statSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { globSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
 
 import { readConfigFiles } from '../control/config/config-files.ts';
 import type { ConfigSource, Unreadable } from '../control/config/config-source.ts';
@@ -25,6 +25,9 @@ const PROBLEMS: { readonly [code: string]: string } = {
   EIO: 'the disk failed',
 };
 
+/** Nothing is there that could be listed. */
+const ABSENT_CODES: readonly string[] = ['ENOENT', 'ENOTDIR'];
+
 /** The file system and the environment of this process. */
 export const FILE_SOURCE: ConfigSource = {
   readFile(path) {
@@ -40,12 +43,37 @@ export const FILE_SOURCE: ConfigSource = {
     }
   },
   glob(pattern, directory) {
-    return globSync(pattern, { cwd: directory })
-      .map((path) => (isAbsolute(path) ? path : join(directory, path)))
-      .toSorted();
+    const paths = globSync(pattern, { cwd: directory });
+    const problem = listingProblem(pattern, directory);
+    if (problem !== null) return problem;
+    return paths.map((path) => (isAbsolute(path) ? path : join(directory, path))).toSorted();
   },
   env: (name) => process.env[name],
 };
+
+/** To `globSync` a folder that cannot be listed is an empty one; all it includes would be gone. */
+function listingProblem(pattern: string, directory: string): Unreadable | null {
+  const parts = pattern.split('/');
+  for (const [index, part] of parts.entries()) {
+    const parent = parts.slice(0, index).join('/') || (pattern.startsWith('/') ? '/' : '.');
+    if (!isPattern(part) && !isPattern(parent)) continue;
+    const folders = isPattern(parent) ? globSync(parent, { cwd: directory }) : [parent];
+    for (const folder of folders) {
+      try {
+        if (isPattern(part)) readdirSync(resolve(directory, folder));
+        else statSync(resolve(directory, folder, part));
+      } catch (error) {
+        if (!ABSENT_CODES.includes((error as NodeJS.ErrnoException).code!))
+          return unreadable(error);
+      }
+    }
+  }
+  return null;
+}
+
+function isPattern(path: string): boolean {
+  return /[*?[{]/.test(path);
+}
 
 /** Loads `path` and everything it includes. Never throws for what is in the files. */
 export function readConfig(path: string): Promise<LoadedConfig> {

@@ -11,6 +11,7 @@
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
+import { endpointId } from '../contract/health.ts';
 import type { LimitsSpec, Snapshot } from '../contract/snapshot.ts';
 import type { Readiness, UpgradeOutcome } from '../control/admin/admin-api.ts';
 import { Autosave } from '../control/apply/autosave.ts';
@@ -166,6 +167,17 @@ export class ControlPlane {
   /** Resolves when it is over, whatever its outcome. */
   async reload(): Promise<void> {
     await this.reloader.reload('signal');
+  }
+
+  /** Drains these endpoints, as `endpointId`, and no others. */
+  takeDraining(ids: readonly string[]): void {
+    const wanted = new Set(ids);
+    for (const { service, endpoint, state } of this.board.rows()) {
+      const isOver = state === 'draining' && !wanted.has(endpointId(service, endpoint));
+      if (isOver) this.board.undrain(endpoint, service);
+    }
+    this.board.restore(ids);
+    this.tellHeritage();
   }
 
   /** Tells the supervisor what a successor should start with, as of now. */

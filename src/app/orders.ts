@@ -48,7 +48,11 @@ export type ToProxy =
   /** Answer to `want-socket`; the handle comes with the message. */
   | { readonly type: 'socket'; readonly id: number; readonly port: number }
   | { readonly type: 'socket-failed'; readonly id: number; readonly message: string }
-  | { readonly type: 'reload' }
+  /**
+   * `draining`: endpoints, as `endpointId`, that the process before this one was draining in the
+   * end; absent: nobody before it knows better.
+   */
+  | { readonly type: 'reload'; readonly draining?: readonly string[] }
   /** Say `heritage` now: an upgrade is about to begin. */
   | { readonly type: 'hand-over' }
   /** How the upgrade this process asked for ended; null: well, `drain` follows. */

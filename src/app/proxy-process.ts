@@ -15,6 +15,7 @@ import { readConfig, sourceText } from './config-file.ts';
 import { ControlPlane } from './control-plane.ts';
 import type { FromProxy, Heritage, ToProxy } from './orders.ts';
 import { configOfTexts, loadedFiles } from './start-config.ts';
+import { writeError } from './standard-error.ts';
 import { version } from './version.ts';
 
 type Start = Extract<ToProxy, { type: 'start' }>;
@@ -38,7 +39,7 @@ class ProxyProcess {
       level: 'info',
       format: 'text',
       wallMs: () => Date.now(),
-      write: (line) => process.stderr.write(line),
+      write: writeError,
     });
   }
 
@@ -48,7 +49,7 @@ class ProxyProcess {
         this.started = this.start(message);
         return;
       case 'reload':
-        return void this.reload();
+        return void this.reload(message.draining);
       case 'hand-over':
         return this.control?.handOver();
       case 'upgraded':
@@ -101,8 +102,9 @@ class ProxyProcess {
   }
 
   /** Not while it starts: then health checks and workers would be of two configurations. */
-  private async reload(): Promise<void> {
+  private async reload(draining: readonly string[] | undefined): Promise<void> {
     await this.started;
+    if (draining !== undefined) this.control?.takeDraining(draining);
     await this.control?.reload();
     send({ type: 'reloaded' });
   }

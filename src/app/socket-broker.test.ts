@@ -238,4 +238,5 @@ test('broker: a socket that was passed in serves all workers of its address', as
   const isOpen = watch({ port: own.port, handle: own.handle });
   await broker.retain([]);
   assert.equal(isOpen(), true, 'it is not ours to close');
+  assert.deepEqual(broker.unused, [address, other], 'but who connects there should be known');
 });

@@ -79,10 +79,16 @@ export class SocketBroker {
     return this.inOrder(async () => deliver(await this.answer(address, worker)));
   }
 
-  /** Closes the sockets of all addresses but these, after the requests before it. */
+  /**
+   * Closes the sockets of all addresses but these, after the requests before it. Those that were
+   * passed in are not closed: who passed them has them open as well.
+   */
   retain(addresses: readonly SocketAddress[]): Promise<void> {
     const keys = new Set(addresses.map(addressKey));
     return this.inOrder(() => {
+      for (const one of this.used) {
+        if (!addresses.some((address) => isSame(one.address, address))) this.used.delete(one);
+      }
       for (const key of this.held.keys()) if (!keys.has(key)) this.drop(key);
     });
   }
@@ -111,7 +117,7 @@ export class SocketBroker {
     for (const key of this.held.keys()) this.drop(key);
   }
 
-  /** Passed sockets that no configured address has used so far. */
+  /** Passed sockets that no configured address uses: who connects there waits for nobody. */
   get unused(): readonly SocketAddress[] {
     return this.passed.filter((one) => !this.used.has(one)).map(({ address }) => address);
   }

@@ -79,7 +79,7 @@ test('start: without a copy there is a reason', async (context) => {
   assert.match(off.problem, /is off/);
 });
 
-test('start: texts make the configuration that they made, whatever is on disk by now', async (context) => {
+test('start: texts make what they made, whatever is on disk by now', async (context) => {
   const { main, part, head } = await saved(context);
   const files = loadedFiles(await readConfig(main));
   writeFileSync(main, head + service('m', 9));

@@ -261,9 +261,11 @@ test('supervisor: an upgrade asked for before the first one serves follows', (t)
 
 test('supervisor: what was applied during an upgrade is looked at by the new one', (t) => {
   const { first, second } = upgrading(t);
+  first.heritage = { ...first.heritage, draining: ['api http://10.0.0.1:80'] };
   first.sayServes(9);
   second.ready(8);
-  assert.deepEqual(second.orders, [{ type: 'reload' }]);
+  const { draining } = first.heritage;
+  assert.deepEqual(second.orders, [{ type: 'reload', draining }]);
 });
 
 test('supervisor: one that was drained and does not end is killed', (t) => {
@@ -294,6 +296,35 @@ test('supervisor: a stop drains what runs, ends with its code, and waits for all
   assert.deepEqual(exits, []);
   first.exit('code 0', 0);
   assert.deepEqual(exits, [0]);
+});
+
+test('supervisor: a process that does not take the order to stop is killed in the end', (t) => {
+  const { first, signals, exits, pass } = start(t);
+  first.ready();
+  signals.emit('SIGTERM');
+  pass(7_999);
+  assert.equal(first.isKilled, false);
+  pass(1);
+  assert.equal(first.isKilled, true, 'its drain timeout and 3 s more');
+  first.exit('SIGKILL', null);
+  assert.deepEqual(exits, [1]);
+});
+
+test('supervisor: another number of workers takes effect with an upgrade alone', (t) => {
+  const { children, first, pass } = start(t);
+  first.heritage = { ...first.heritage, config: { ...CONFIG, workers: 1 } };
+  first.ready();
+  first.exit('SIGKILL', null);
+  pass(100);
+  children[1]!.ready();
+  children[1]!.say({ type: 'upgrade' });
+  children[2]!.ready();
+  children[2]!.exit('SIGKILL', null);
+  pass(200);
+  assert.deepEqual(
+    children.map(({ start: { workers } }) => workers),
+    [2, 2, 1, 1],
+  );
 });
 
 test('supervisor: a stop between two processes ends it at once', (t) => {

@@ -22,6 +22,7 @@ import { ServiceManager } from './service-manager.ts';
 import { passedSockets } from './socket-activation.ts';
 import { addressText } from './socket-address.ts';
 import { SocketBroker } from './socket-broker.ts';
+import { writeError } from './standard-error.ts';
 import { version } from './version.ts';
 
 const RESTART_DELAY_MIN_MS = 100;
@@ -74,6 +75,8 @@ export class Supervisor {
   private heritage: Heritage;
   private heritageVersion = version();
   private command: Command = currentCommand();
+  /** Another number takes effect with an upgrade: sockets of too many would be left unattended. */
+  private workers = 0;
   private current: Child | null = null;
   private successor: Child | null = null;
   /** Processes that finish what they have. */
@@ -90,6 +93,8 @@ export class Supervisor {
   private isUpgradeDue = false;
   /** What the successor started with. */
   private upgradeHeritage: Heritage | null = null;
+  /** Of the sockets that were passed in, those that people were told about. */
+  private unused: readonly string[] = [];
   private stopSignals = 0;
   private stopSignalMs = 0;
   private exitCode = 0;
@@ -115,7 +120,8 @@ export class Supervisor {
     signals.on('SIGUSR2', () => this.onUpgradeSignal());
     // A closing terminal sends it too; it must not end a proxy.
     signals.on('SIGHUP', () => this.reload());
-    this.current = this.spawn(this.command);
+    this.workers = workerCount(this.heritage.config.workers);
+    this.current = this.spawn(this.command, this.workers);
   }
 
   private reload(): void {
@@ -124,14 +130,14 @@ export class Supervisor {
     this.current.order({ type: 'reload' });
   }
 
-  private spawn(command: Command): Child {
+  private spawn(command: Command, workers: number): Child {
     const { heritage, heritageVersion, restarts } = this;
     const start = {
       command,
       env: childEnvironment(),
       heritage,
       heritageVersion,
-      workers: workerCount(heritage.config.workers),
+      workers,
       restarts,
       upgrades: this.upgrades + (this.current === null ? 0 : 1),
     };
@@ -194,7 +200,7 @@ export class Supervisor {
   private retainSockets(): void {
     const addresses = this.current?.addresses ?? null;
     if (addresses === null || this.successor !== null) return;
-    void this.broker.retain(addresses);
+    void this.broker.retain(addresses).then(() => this.tellUnused());
     void this.broker.limitWorkers(this.current!.workers);
   }
 
@@ -204,9 +210,18 @@ export class Supervisor {
     if (child === this.successor) this.takeOver(child);
     this.sayServing(child);
     this.upgradeIfDue();
-    for (const address of this.broker.unused) {
-      say(`${addressText(address)} was passed in, but no listener has that address`);
+    this.tellUnused();
+  }
+
+  /** Each socket once, until it is used again. */
+  private tellUnused(): void {
+    if (this.current?.isReady !== true) return; // It has not asked for all of them yet.
+    const unused = this.broker.unused.map(addressText);
+    for (const text of unused) {
+      if (this.unused.includes(text)) continue;
+      say(`${text} was passed in, but no listener has that address: connections to it wait`);
     }
+    this.unused = unused;
   }
 
   private onRefused(child: Child, message: string): void {
@@ -246,7 +261,8 @@ export class Supervisor {
     }
     this.isUpgradeAsked = isAsked;
     this.upgradeHeritage = this.heritage;
-    this.successor = this.spawn(upgradeCommand(this.command));
+    const workers = workerCount(this.heritage.config.workers);
+    this.successor = this.spawn(upgradeCommand(this.command), workers);
     this.upgradeTimer = setTimeout(() => {
       this.failUpgrade(`the new process was not ready after ${UPGRADE_MAX_MS / 1_000} s`);
     }, UPGRADE_MAX_MS);
@@ -277,14 +293,16 @@ export class Supervisor {
   private takeOver(child: Child): void {
     clearTimeout(this.upgradeTimer);
     const old = this.current;
+    const { draining } = this.heritage;
     const hasChanged = this.heritage !== this.upgradeHeritage;
     this.successor = null;
     this.current = child;
     this.command = child.command;
+    this.workers = child.workers;
     this.inherit(child);
     this.upgrades++;
     this.retainSockets();
-    if (hasChanged) child.order({ type: 'reload' }); // Something was applied meanwhile.
+    if (hasChanged) child.order({ type: 'reload', draining }); // Something was applied meanwhile.
     if (old === null) return;
     if (this.isUpgradeAsked) old.order({ type: 'upgraded', problem: null });
     old.order({ type: 'drain', hasSuccessor: true });
@@ -306,15 +324,18 @@ export class Supervisor {
     this.stopSignals++;
     clearTimeout(this.restartTimer);
     const { drainDelayMs, drainTimeoutMs } = this.heritage.config;
-    this.service.stopping(drainDelayMs + drainTimeoutMs + ABORT_MAX_MS);
+    const endMs = drainDelayMs + drainTimeoutMs + ABORT_MAX_MS;
+    this.service.stopping(endMs);
     if (this.successor !== null) this.failUpgrade('the proxy is stopping');
     const children = this.children();
     if (this.stopSignals === 1) {
       for (const child of children) child.order({ type: 'drain', hasSuccessor: false });
     } else {
       for (const child of children) child.order({ type: 'abort' });
-      setTimeout(() => children.forEach((child) => child.kill()), ABORT_MAX_MS);
     }
+    // One that is stuck takes no orders.
+    const killMs = this.stopSignals === 1 ? endMs : ABORT_MAX_MS;
+    setTimeout(() => children.forEach((child) => child.kill()), killMs).unref();
     this.checkEnd();
   }
 
@@ -350,7 +371,7 @@ export class Supervisor {
     this.restartDelayMs = Math.min(delayMs * 2, RESTART_DELAY_MAX_MS);
     say(`${reason}; start ${this.restarts} of another one in ${delayMs} ms`);
     this.restartTimer = setTimeout(() => {
-      this.current = this.spawn(this.command);
+      this.current = this.spawn(this.command, this.workers);
     }, delayMs);
   }
 
@@ -373,5 +394,5 @@ function childEnvironment(): NodeJS.ProcessEnv {
 }
 
 function say(text: string): void {
-  process.stderr.write(`proxy-now: ${text}\n`);
+  writeError(`proxy-now: ${text}\n`);
 }

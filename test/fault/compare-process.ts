@@ -14,6 +14,8 @@ export interface ProcessOptions {
   readonly count: number;
   readonly rate: number;
   readonly sockets: number;
+  /** Between a process that serves again and its death. */
+  readonly killEveryMs: number;
 }
 
 export interface ProcessResult {
@@ -38,7 +40,6 @@ export interface ProcessResult {
 
 const EFFECT_MAX_MS = 15_000;
 const UPGRADE_DRAIN_SECONDS = 4;
-const KILL_EVERY_MS = 5_000;
 const SLOW_MS = 2_000;
 
 function isAlive(pid: number): boolean {
@@ -128,7 +129,7 @@ export async function compareProcess(
       if (kind === 'upgrade') times.push(await upgradeOnce(stage));
       else {
         times.push([await killOnce(stage), 0]);
-        await delay(KILL_EVERY_MS);
+        await delay(options.killEveryMs);
       }
     }
     await stage.client.mark('after');

@@ -51,7 +51,7 @@ export interface ReloadResult {
   readonly duplicatedPosts: number;
 }
 
-const SETTLE_MS = 3_000;
+const SETTLE_MS = 2_000;
 const SAMPLE_MS = 500;
 
 /** Failures by what a user would call them. */

@@ -28,6 +28,7 @@ const P99_FACTOR_MAX = 2;
 /** Below this a p99 is a matter of timer and scheduler, not of the proxy. */
 const P99_FLOOR_MS = 5;
 const RSS_GROWTH_MAX = 0.05;
+const KILL_EVERY_MS = 5_000;
 
 /** What Proxy Now misses of its own bars. */
 export function missesOfReload(result: ReloadResult): string[] {
@@ -231,6 +232,7 @@ async function main(): Promise<void> {
     count: Number(count),
     rate: Number(values.rate),
     sockets: Number(values.sockets),
+    killEveryMs: KILL_EVERY_MS,
   });
   finish(result, processText(result), missesOfProcess(result), values.json);
 }

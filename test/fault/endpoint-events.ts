@@ -45,7 +45,7 @@ export interface EventResult {
 const HIT = 1;
 const NAME = `e${HIT}`;
 /** How long an event lasts, for everybody alike. */
-const HOLD_MS = 4_000;
+const HOLD_MS = 3_000;
 const BACK_MAX_MS = 15_000;
 const SLOW_MS = 10_000;
 const FLAPS = 5;
@@ -164,7 +164,7 @@ export async function endpointEvents(
   for (const kind of kinds) {
     events.push(await endpointEvent(stage, kind));
     await stage.client.mark(`after ${kind}`);
-    await delay(2_000);
+    await delay(1_000);
   }
   const report = await stage.client.stop();
   const { duplicated } = stage.executed();

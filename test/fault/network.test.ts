@@ -34,13 +34,13 @@ test('F9 network: faults toward origins never make a wrong, short or double answ
       proxy.faults = plan;
       proxy.resetAll(); // New connections meet the fault from their first byte on.
     }
-    await delay(inForm(1_500, 6_000));
+    await delay(inForm(1_000, 6_000));
   }
   for (const proxy of stage.proxies) {
     proxy.faults = {};
     proxy.resetAll();
   }
-  await delay(inForm(4_000, 10_000));
+  await delay(inForm(3_500, 10_000));
   await stage.client.mark('after');
   await stage.client.answers(100);
   const report = await stage.client.stop();

@@ -22,6 +22,7 @@ test('F3 upgrade: a new process takes over, and no connection is refused', async
     count: inForm(2, 10),
     rate: 150,
     sockets: 0,
+    killEveryMs: 0,
   });
   assert.deepEqual(missesOfProcess(result), [], result.samples.join('\n'));
   assert.deepEqual(result.failures, {});
@@ -100,6 +101,7 @@ test('F5 process: killed, it is back within a second, and no connection is refus
     count: inForm(2, 10),
     rate: 150,
     sockets: 4,
+    killEveryMs: inForm(2_500, 5_000),
   });
   const strict = missesOfProcess(result);
   const misses = inForm(

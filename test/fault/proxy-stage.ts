@@ -68,9 +68,10 @@ export class ProxyStage {
   ): Promise<ProxyStage> {
     const stage = new ProxyStage(options);
     lifetime.after(() => stage.close());
-    for (let i = 0; i < ENDPOINT_COUNT; i++) {
-      const name = `e${i}`;
-      const origin = await IdOrigin.start([{ name, port: 0 }], stage.#idsPath());
+    const names = Array.from({ length: ENDPOINT_COUNT }, (_, i) => `e${i}`);
+    const starts = names.map((name) => IdOrigin.start([{ name, port: 0 }], stage.#idsPath()));
+    for (const [i, name] of names.entries()) {
+      const origin = await starts[i]!;
       stage.origins.push(origin);
       const proxy = new FaultProxy(origin.port(name));
       await proxy.open();

@@ -299,3 +299,101 @@ test('reload: places, turns and circuits survive; changed limits count at once',
   assert.equal(world.data.plane.linked.routes[0]!.service.state.inProgress, 0);
   world.assertQuiet();
 });
+
+test('concurrency: an endpoint that comes up takes who waits, at once', async () => {
+  const world = await limited('requests-per-endpoint = 1', BOTH);
+  const one = held(world);
+  listenOrigin(world.sim, OTHER_ORIGIN, answering('other'));
+  const health = { service: 'app', endpoint: world.endpoints[1]!.spec.key, slowStartMs: 0 };
+  world.data.applyHealth([{ ...health, state: 'down' }]);
+  world.client(get('/1'));
+  const waiting = world.client(get('/2'));
+  assert.deepEqual([one.peers.length, waiting.text()], [1, '']);
+  world.data.applyHealth([{ ...health, state: 'up' }]);
+  world.advance(0);
+  assert.deepEqual(statusesOf(waiting), [200]);
+  one.answer(0);
+  world.assertQuiet();
+});
+
+test('concurrency: who waits does not go to an endpoint that begins to drain', async () => {
+  const world = await limited('requests = 1', BOTH);
+  const one = held(world);
+  const two = held(world, OTHER_ORIGIN);
+  world.client(get('/1'));
+  world.client(get('/2')); // Its turn is the second endpoint's.
+  const endpoint = world.endpoints[1]!.spec.key;
+  world.data.applyHealth([{ service: 'app', endpoint, state: 'draining', slowStartMs: 0 }]);
+  one.answer(0);
+  assert.deepEqual([one.peers.length, two.peers.length], [2, 0]);
+  one.answer(1);
+  world.assertQuiet();
+});
+
+test('concurrency: a sticky cookie names the endpoint that answers after a wait', async () => {
+  const world = await limited('requests-per-endpoint = 1', `${BOTH}\nsticky = { cookie = "s" }`);
+  const one = held(world);
+  const two = held(world, OTHER_ORIGIN);
+  const cookieOf = (client: SimPeer): string =>
+    responseField(responsesOf(client)[0]!, 'set-cookie') ?? '';
+  const first = world.client(get('/1'));
+  const second = world.client(get('/2'));
+  const waiting = world.client(get('/3')); // Its turn is the first endpoint's.
+  two.answer(0);
+  two.answer(1);
+  one.answer(0);
+  assert.match(cookieOf(waiting), /^s=/);
+  assert.equal(cookieOf(waiting), cookieOf(second));
+  assert.notEqual(cookieOf(waiting), cookieOf(first));
+  world.assertQuiet();
+});
+
+test('concurrency: a bound client is bound anew when its endpoint goes down meanwhile', async () => {
+  const world = await limited('requests = 1', `${BOTH}\nsticky = { cookie = "s" }`);
+  const one = held(world);
+  const two = held(world, OTHER_ORIGIN);
+  const cookieOf = (client: SimPeer): string =>
+    responseField(responsesOf(client)[0]!, 'set-cookie') ?? '';
+  const first = world.client(get());
+  one.answer(0);
+  const bound = get('/', `Cookie: ${cookieOf(first).split(';')[0]}\r\n`);
+  const busy = world.client(get()); // At the second endpoint.
+  const staying = world.client(bound);
+  const leaving = world.client(bound);
+  two.answer(0);
+  one.answer(1);
+  assert.equal(cookieOf(staying), '');
+  leaving.reset();
+  world.advance(0);
+  const holding = world.client(bound);
+  const moved = world.client(bound);
+  const endpoint = world.endpoints[0]!.spec.key;
+  world.data.applyHealth([{ service: 'app', endpoint, state: 'down', slowStartMs: 0 }]);
+  one.answer(3);
+  two.answer(1);
+  assert.equal(cookieOf(holding), '');
+  assert.equal(cookieOf(moved), cookieOf(busy));
+  world.assertQuiet();
+});
+
+test('concurrency: streams and tunnels do not use up an adaptive limit', async () => {
+  const world = await limited('adaptive = true');
+  listenOrigin(world.sim, ORIGIN, {
+    onRequest: ({ target }, peer) => {
+      if (target === '/') peer.send(SWITCHING);
+      else if (target === '/stream') peer.send('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx');
+      else peer.send(okWith('short'));
+    },
+  });
+  const long = Array.from({ length: 60 }, (_, index) => {
+    world.advance(100);
+    return world.client(index % 2 === 0 ? UPGRADE : get('/stream'));
+  });
+  assert.equal(serviceCell(world, 'exchangesInProgress'), 60);
+  assert.deepEqual(bodiesOf(world.client(get('/short'))), ['short']);
+  for (const client of long) client.reset();
+  world.advance(0);
+  const { state } = world.data.plane.linked.routes[0]!.service;
+  assert.deepEqual([state.inProgress, state.answered], [0, 0]);
+  world.assertQuiet();
+});

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { Fault } from '../../src/contract/fault.ts';
-import { bodiesOf, get, isOver, responsesOf, statusesOf } from './requests.ts';
+import { bodiesOf, get, isOver, request, responsesOf, statusesOf } from './requests.ts';
 import { answering, listenOrigin, okWith } from './scripted-origin.ts';
 import { openWorld, ORIGIN } from './world.ts';
 
@@ -172,5 +172,40 @@ test('memory limit: fails exchanges with 503 and recovers', async () => {
   for (const chunk of held) world.sim.chunks.release(chunk);
   const client = world.client(get());
   assert.deepEqual(statusesOf(client), [200]);
+  world.assertQuiet();
+});
+
+test("memory limit: an upload that finds no memory is nobody else's fault", async () => {
+  const world = await openWorld({}, { memoryMax: 1_048_576, windowSize: 20_000, sharedChance: 1 });
+  listenOrigin(world.sim, ORIGIN, { onHead: (_seen, peer) => peer.pause() });
+  const head = request('POST', '/', 'Content-Length: 100000\r\n');
+  const clients = Array.from({ length: 60 }, () => world.client(head));
+  for (const client of clients) client.send('.'.repeat(100_000));
+  world.advance(1_000);
+  assert.ok(world.faultCount(Fault.memoryLimit) > 0);
+  assert.equal(world.faultCount(Fault.upstreamClosed), 0);
+  assert.equal(world.gauge('faults'), 0, 'the endpoint is not blamed');
+  for (const client of clients) client.reset();
+  world.assertQuiet();
+});
+
+test("memory limit: an answer that finds no memory is not the client's leaving", async () => {
+  const world = await openWorld({}, { memoryMax: 2_097_152, windowSize: 20_000, sharedChance: 1 });
+  const head = 'HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n';
+  const origin = listenOrigin(world.sim, ORIGIN, {
+    onRequest: (_seen, peer) => peer.send(head + '.'.repeat(10_000)),
+  });
+  const clients = Array.from({ length: 100 }, () => {
+    const client = world.client();
+    client.pause();
+    client.send(get());
+    return client;
+  });
+  world.advance(100);
+  for (const peer of origin.peers) peer.send('.'.repeat(20_000)); // Half of it fits nowhere.
+  world.advance(100);
+  assert.ok(world.faultCount(Fault.memoryLimit) > 0);
+  assert.equal(world.faultCount(Fault.clientClosed), 0);
+  for (const client of clients) client.reset();
   world.assertQuiet();
 });

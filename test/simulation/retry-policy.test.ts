@@ -61,6 +61,34 @@ test('retry: a discarded answer that never ends lasts as long as a body may paus
   world.assertQuiet();
 });
 
+test('retry: a discarded answer that pauses is not waited for', async () => {
+  const more = '[services.app.retry]\nstatuses = ["503"]';
+  const world = await openWorld({ transport: 'connections-max = 1', more });
+  const begun = 'HTTP/1.1 503 X\r\nContent-Length: 10\r\n\r\n';
+  const origin = listenOrigin(world.sim, ORIGIN, {
+    onRequest: ({ id }, peer) => peer.send(id === 1 ? begun : okWith('ok')),
+  });
+  assert.deepEqual(statusesOf(world.client(get())), [200]);
+  assert.equal(origin.peers[0]!.isClosed, true);
+  world.assertQuiet();
+});
+
+test('retry: goes on at an endpoint that has only idle connections, on a fresh one', async () => {
+  const more = '[services.app.retry]\nstatuses = ["503"]';
+  const world = await openWorld({ service: BOTH, transport: 'connections-max = 1', more });
+  let isBusy = false;
+  listenOrigin(world.sim, ORIGIN, {
+    onRequest: (_seen, peer) => peer.send(isBusy ? BUSY : okWith('well')),
+  });
+  const other = listenOrigin(world.sim, OTHER_ORIGIN, answering());
+  for (let i = 0; i < 2; i++) assert.deepEqual(statusesOf(world.client(get())), [200]);
+  assert.equal(world.gauge('idleConnections', 1), 1);
+  isBusy = true;
+  assert.deepEqual(statusesOf(world.client(get())), [200]);
+  assert.equal(other.peers.length, 2);
+  world.assertQuiet();
+});
+
 test('retry: nothing goes again once an interim response came', async () => {
   const hints = 'HTTP/1.1 103 Early Hints\r\n\r\n';
   for (const rest of ['', BUSY]) {
@@ -243,6 +271,22 @@ test('try timeout: also covers a connection that does not come about, for any me
   world.advance(100);
   assert.deepEqual(statusesOf(client), [200]);
   assert.equal(other.requests[0]!.body.toString(), 'any');
+  world.assertQuiet();
+});
+
+test('try timeout: an endpoint that was not even asked is not blamed', async () => {
+  const world = await openWorld({
+    transport: 'connections-max = 1',
+    more: '[services.app.retry]\ntry-timeout = "100ms"\nattempts = 1',
+  });
+  listenOrigin(world.sim, ORIGIN, {
+    onRequest: (_seen, peer) => peer.send('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nlong'),
+  });
+  world.client(get());
+  const waiting = world.client(get());
+  world.advance(100);
+  assert.deepEqual(statusesOf(waiting), [504]);
+  assert.equal(world.gauge('faults'), 0);
   world.assertQuiet();
 });
 

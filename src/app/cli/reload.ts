@@ -69,7 +69,7 @@ async function ask<Answer extends ReloadPreview>(
 }
 
 function rejected({ report, message }: ReloadPreview): number {
-  process.stderr.write(report);
+  process.stderr.write(plain(report));
   complain(message);
   return EXIT_FAILED;
 }
@@ -81,7 +81,7 @@ function printRest({ changes, needsRestart, issues, badFiles, report }: ReloadPr
   }
   // Warnings are said once, with what they came with; errors each time.
   const hasError = issues.some(({ severity }) => severity === 'error');
-  if (hasError || changes.length > 0) process.stderr.write(report);
+  if (hasError || changes.length > 0) process.stderr.write(plain(report));
   for (const { path, serves } of badFiles) {
     const what = serves === 'last-good' ? 'its last good version is served' : 'it is left out';
     complain(`${path} has an error: ${what}`);

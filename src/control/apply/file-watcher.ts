@@ -19,6 +19,7 @@ import { lstatSync, readlinkSync, statSync, watch as watchFs } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
+import type { ConfigSource } from '../config/config-source.ts';
 import type { ApplyLog, Schedule, WatchedInputs } from './reload-outcome.ts';
 
 export interface FileWatcherOptions {
@@ -27,7 +28,7 @@ export interface FileWatcherOptions {
   /** How often files are looked at without an event. Default: 2 s. */
   readonly pollMs?: number;
   /** As in ConfigSource. */
-  readonly glob: (pattern: string, folder: string) => readonly string[];
+  readonly glob: ConfigSource['glob'];
   readonly onChange: () => void;
   readonly log: ApplyLog;
   readonly schedule: Schedule;
@@ -142,7 +143,8 @@ export class FileWatcher {
   #sign(): string {
     const lines = this.#inputs.files.map(signFile);
     for (const { pattern, folder } of this.#inputs.globs) {
-      lines.push(`${pattern}: ${this.#options.glob(pattern, folder).join(' ')}`);
+      const paths = this.#options.glob(pattern, folder);
+      lines.push(`${pattern}: ${Array.isArray(paths) ? paths.join(' ') : paths.problem}`);
     }
     return `${lines.join('\n')}\n`;
   }

@@ -98,6 +98,28 @@ test('last good: a file that is there and cannot be read is broken, not deleted'
   assert.match(loaded.issues[0]!.message, /cannot be read: permission denied/);
 });
 
+test('last good: a folder that cannot be listed takes nothing with it', async () => {
+  const first = await load(GOOD);
+  let answer: string[] | { readonly problem: string } = { problem: 'permission denied' };
+  const source: ConfigSource = { ...memorySource(GOOD), glob: () => answer };
+  const loaded = await loadWithLastGood('/p/main.toml', source, first.good);
+  assert.equal(loaded.config, null, 'what was served is served on');
+  assert.match(loaded.issues[0]!.message, /cannot be listed: permission denied/);
+  assert.equal(loaded.issues[0]!.line, 2);
+  assert.ok(loaded.isCurrent());
+  answer = [];
+  assert.ok(!loaded.isCurrent(), 'an empty one is another answer');
+});
+
+test('last good: another reason why a file cannot be read is another answer', async () => {
+  let problem = 'it is a directory';
+  const source: ConfigSource = { ...memorySource({}), readFile: () => ({ problem }) };
+  const loaded = await loadWithLastGood('/p/main.toml', source, new Map());
+  assert.ok(loaded.isCurrent());
+  problem = 'there is no such file';
+  assert.ok(!loaded.isCurrent(), 'the issue would go on naming the first');
+});
+
 test('last good: an error in the main file rejects, whatever it was before', async () => {
   for (const main of [`${MAIN}\nbad =`, `${MAIN}\n[routes.x]\nservice = "nothing"`]) {
     const loaded = await loadAfter(GOOD, { ...GOOD, '/p/main.toml': main });

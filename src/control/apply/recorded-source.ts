@@ -15,7 +15,7 @@ import type { WatchedInputs } from './reload-outcome.ts';
 interface Glob {
   readonly pattern: string;
   readonly folder: string;
-  readonly paths: readonly string[];
+  readonly answer: readonly string[] | Unreadable;
 }
 
 export class RecordedSource implements ConfigSource {
@@ -45,15 +45,15 @@ export class RecordedSource implements ConfigSource {
     return answer;
   }
 
-  glob(pattern: string, folder: string): string[] {
+  glob(pattern: string, folder: string): string[] | Unreadable {
     const key = `${folder}\n${pattern}`;
     let known = this.#globs.get(key);
     if (known === undefined) {
-      known = { pattern, folder, paths: this.#source.glob(pattern, folder) };
+      known = { pattern, folder, answer: this.#source.glob(pattern, folder) };
       this.#globs.set(key, known);
-      for (const path of known.paths) this.#configFiles.add(path);
+      for (const path of pathsOf(known.answer)) this.#configFiles.add(path);
     }
-    return [...known.paths];
+    return 'problem' in known.answer ? known.answer : [...known.answer];
   }
 
   env(name: string): string | undefined {
@@ -63,7 +63,7 @@ export class RecordedSource implements ConfigSource {
   /** Equal for equal answers: what was read, and what every pattern matched. */
   fingerprint(): string {
     const reads = [...this.#reads].map(([path, answer]) => [path, contentOf(answer)]);
-    const globs = [...this.#globs].map(([key, { paths }]) => [key, paths]);
+    const globs = [...this.#globs].map(([key, { answer }]) => [key, pathsOf(answer)]);
     return createHash('sha256')
       .update(JSON.stringify([reads, globs]))
       .digest('hex');
@@ -72,10 +72,10 @@ export class RecordedSource implements ConfigSource {
   /** True while every file and pattern answers as it did. */
   isCurrent(): boolean {
     for (const [path, answer] of this.#reads) {
-      if (contentOf(this.#source.readFile(path)) !== contentOf(answer)) return false;
+      if (!isSame(this.#source.readFile(path), answer)) return false;
     }
-    for (const { pattern, folder, paths } of this.#globs.values()) {
-      if (this.#source.glob(pattern, folder).join('\n') !== paths.join('\n')) return false;
+    for (const { pattern, folder, answer } of this.#globs.values()) {
+      if (!isSame(textOf(this.#source.glob(pattern, folder)), textOf(answer))) return false;
     }
     return true;
   }
@@ -118,6 +118,19 @@ export class RecordedSource implements ConfigSource {
       env: (name) => this.env(name),
     };
   }
+}
+
+function pathsOf(answer: readonly string[] | Unreadable): readonly string[] {
+  return 'problem' in answer ? [] : answer;
+}
+
+function textOf(answer: readonly string[] | Unreadable): string | Unreadable {
+  return 'problem' in answer ? answer : answer.join('\n');
+}
+
+function isSame(one: string | Unreadable, other: string | Unreadable): boolean {
+  if (typeof one === 'string' || typeof other === 'string') return one === other;
+  return one.problem === other.problem;
 }
 
 /** Unreadable is unreadable, whatever the reason. */

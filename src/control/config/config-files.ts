@@ -103,6 +103,17 @@ class FileReader {
   #expand(item: Located, mainPath: string): string[] {
     if (item.kind !== 'string' || item.isBroken || item.text === '') return [];
     const paths = this.#source.glob(item.text, folderOf(mainPath));
+    if (!Array.isArray(paths)) {
+      this.drafts.push({
+        severity: 'error',
+        code: 'PN1001',
+        message: `the included files cannot be listed: ${paths.problem}`,
+        spot: item.spot,
+        part: 'value',
+        found: JSON.stringify(item.written),
+      });
+      return [];
+    }
     if (paths.length === 0) {
       const isPattern = /[*?[{]/.test(item.text);
       this.drafts.push({

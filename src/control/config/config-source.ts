@@ -3,7 +3,7 @@
  * loading is a pure function of what the source answers.
  */
 
-/** A file that is missing or cannot be read. */
+/** A file that is missing or cannot be read, or a folder that cannot be listed. */
 export interface Unreadable {
   /** Why, in a few words: `there is no such file`, `permission denied`. */
   readonly problem: string;
@@ -13,8 +13,11 @@ export interface Unreadable {
 export interface ConfigSource {
   /** Whole text of a file, or why it cannot be read. */
   readFile(path: string): string | Unreadable;
-  /** Paths that match `pattern` inside `folder`, sorted, each ready for `readFile`. */
-  glob(pattern: string, folder: string): string[];
+  /**
+   * Paths that match `pattern` inside `folder`, sorted, each ready for `readFile`. None where a
+   * folder does not exist; a folder that cannot be listed is a problem, for its files may be there.
+   */
+  glob(pattern: string, folder: string): string[] | Unreadable;
   /** Value of an environment variable; undefined when it is not set. */
   env(name: string): string | undefined;
 }

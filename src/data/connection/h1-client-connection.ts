@@ -160,7 +160,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream, Reque
     const exchange = this.exchange;
     this.exchange = null;
     try {
-      exchange?.abandon(fault === Fault.upstreamReset ? Fault.clientReset : Fault.clientClosed);
+      exchange?.abandon(faultOf(fault));
     } catch (error) {
       this.plane.reportInternal(error);
     }
@@ -195,7 +195,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream, Reque
     if (this.exchange!.requestHead.versionMinor === 1) this.sender.sendInterim(head);
   }
 
-  sendHead(head: ResponseHead, available: number, extraFields: string): boolean {
+  sendHead(head: ResponseHead, available: number, extraFields: string): Fault {
     if (!this.isRequestComplete || this.isClosing) this.sender.keepAlive = false;
     return this.sender.sendHead(head, this.exchange!, available, extraFields);
   }
@@ -437,4 +437,10 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream, Reque
       this.plane.reportInternal(second);
     }
   }
+}
+
+/** What the backend's reason for a closed connection means on the client's side. */
+function faultOf(fault: Fault): Fault {
+  if (fault === Fault.memoryLimit) return fault; // Ours: the client did nothing.
+  return fault === Fault.upstreamReset ? Fault.clientReset : Fault.clientClosed;
 }

@@ -5,6 +5,7 @@
 
 import { latin1Bytes } from '../../base/ascii.ts';
 import { utf8Bytes } from '../../base/utf8.ts';
+import { Fault } from '../../contract/fault.ts';
 import { Field } from '../codec/field.ts';
 import { chunkHeaderBefore, HeadWriter, LAST_CHUNK, writeChunkTail } from '../codec/h1/writer.ts';
 import type { ResponseHead } from '../codec/head.ts';
@@ -82,13 +83,15 @@ export class H1ResponseSender {
   }
 
   /** Gathers the head, so that the first body bytes leave in the same write. */
-  sendHead(head: ResponseHead, exchange: Exchange, available: number, extra: string): boolean {
+  sendHead(head: ResponseHead, exchange: Exchange, available: number, extra: string): Fault {
     this.framing = this.framingFor(head, exchange.isHeadRequest);
     const chunks = this.plane.backend.chunks;
     const needed = head.end - head.start + OWN_LINES_SIZE + extra.length + CHUNK_FRAME_SIZE;
     const together = needed + available;
     const chunk = chunks.acquireReserved(together <= TOGETHER_SIZE_MAX ? together : needed);
-    if (chunk === null) return false;
+    if (chunk === null) {
+      return needed > chunks.sizeMax ? Fault.responseHeadTooLarge : Fault.memoryLimit;
+    }
     writer.begin(chunk.bytes, CHUNK_HEADROOM, chunk.bytes.length - CHUNK_TAILROOM);
     writer.statusLine(head.status, head.bytes, head.reasonStart, head.reasonEnd);
     writer.copyFields(head.fields, null);
@@ -99,10 +102,10 @@ export class H1ResponseSender {
     const end = writer.finish();
     if (end < 0) {
       chunks.release(chunk);
-      return false;
+      return Fault.responseHeadTooLarge;
     }
     this.out.take(chunk, CHUNK_HEADROOM, end);
-    return true;
+    return Fault.none;
   }
 
   /** @returns false for backpressure */

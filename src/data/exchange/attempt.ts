@@ -200,9 +200,10 @@ export class Attempt implements AttemptEvents {
     // A client that still sends is the slow one; `onRequestSent` starts the time again.
     if (this.state === State.waiting && !this.attempts.sender.isComplete) return;
     const upstream = this.upstream;
+    let isQueued = false;
     if (upstream !== null) upstream.abort();
-    else this.endpoint!.pool.cancel(this);
-    this.end(true);
+    else isQueued = this.endpoint!.pool.cancel(this);
+    this.end(!isQueued); // The endpoint was not asked: our own limit was in the way (T3).
     this.attempts.onFault(this, Fault.tryTimeout);
   }
 }

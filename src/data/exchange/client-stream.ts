@@ -26,9 +26,9 @@ export interface ClientStream {
    * Writes the response head, framed for this client, and gathers it; `sendBody` follows at once.
    * @param available body bytes at hand, so that head and body can leave together
    * @param extraFields complete field lines to add, or empty
-   * @returns false when the head does not fit or memory is exhausted; nothing was sent
+   * @returns why nothing was sent: the head does not fit, or memory is exhausted; else `Fault.none`
    */
-  sendHead(head: ResponseHead, available: number, extraFields: string): boolean;
+  sendHead(head: ResponseHead, available: number, extraFields: string): Fault;
   /**
    * Sends decoded body bytes, framed for this client.
    * @returns false for backpressure: pause the origin until `Exchange.onClientWritable`

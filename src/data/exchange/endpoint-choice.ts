@@ -29,14 +29,20 @@ export function chooseEndpoint(exchange: Exchange): Endpoint | null {
 }
 
 /**
- * The choice made before the exchange waited for a place, or another when that one is full now.
+ * The choice made before the exchange waited for a place, or another when that one is full now, or
+ * may not be chosen any more. A cookie that is under way names who answers.
  * @returns null when the service has no endpoint any more
  */
 export function confirmEndpoint(exchange: Exchange, chosen: Endpoint): Endpoint | null {
   const service = exchange.route!.service;
-  const isCandidate = chosen.isUp && !isFull(service, chosen);
-  if (isCandidate) return chosen;
-  return firstChoice(service);
+  const { sticky, candidates } = service;
+  const isNew = sticky === null || exchange.extraResponseFields !== ''; // No client of `chosen`.
+  const mayStay = candidates.isReachable(chosen) && !(isNew && chosen.isDraining);
+  if (mayStay && !isFull(service, chosen)) return chosen;
+  const other = firstChoice(service);
+  const mustBind = sticky !== null && (isNew || !mayStay);
+  if (mustBind && other !== null) bind(exchange, other);
+  return other;
 }
 
 /**

@@ -279,16 +279,21 @@ export class Exchange implements PlaceWaiter {
     this.state = State.responding;
     this.statusCode = head.status;
     this.attempts.onAnswer();
-    if (this.isTrial) this.endTrial();
+    const service = this.route!.service.state;
+    service.onHead();
+    if (this.isTrial) service.endTrial(outcomeOf(this));
+    this.isTrial = false;
     const stream = this.stream!;
     if (head.status === 101) {
       this.startTunnel(stream, head);
       return;
     }
     if (this.route!.chain !== null) this.route!.chain.responseHead(this.contextFor());
-    if (stream.sendHead(head, available, this.extraResponseFields)) return;
+    const fault = stream.sendHead(head, available, this.extraResponseFields);
+    if (fault === Fault.none) return;
     this.state = State.trying; // Nothing was sent yet.
-    this.fail(Fault.responseHeadTooLarge);
+    service.answered--;
+    this.fail(fault);
   }
 
   onResponseBody(chunk: Chunk, start: number, end: number, isEnd: boolean): void {
@@ -377,11 +382,6 @@ export class Exchange implements PlaceWaiter {
     if (!stream.sendUpgrade(head)) this.fail(Fault.memoryLimit);
   }
 
-  private endTrial(): void {
-    this.isTrial = false;
-    this.route!.service.state.endTrial(outcomeOf(this));
-  }
-
   private contextFor(): ExchangeContext {
     this.context ??= new ExchangeContext(this);
     return this.context;
@@ -408,6 +408,7 @@ export class Exchange implements PlaceWaiter {
   /** Records, gives the place back, resets and recycles (E1). */
   private end(): void {
     if (this.state === State.tunnel) this.plane.cells[WorkerCell.tunnels]!--;
+    const isAnswered = this.isResponding;
     this.state = State.ended;
     this.totalTimer?.clear();
     recordEnd(this);
@@ -419,7 +420,7 @@ export class Exchange implements PlaceWaiter {
     this.plane.recycle(this);
     if (service === null) return;
     this.plane.cells[service.metricBase + ServiceCell.exchangesInProgress]!--;
-    service.state.leave(outcome, isTrial); // Last: those who wait may go on inside.
+    service.state.leave(outcome, isTrial, isAnswered); // Last: those who wait may go on inside.
   }
 
   /** Restores every field; the next exchange must not see anything of this one. */

@@ -235,5 +235,8 @@ export async function checkMemoryLimit({ harness, client, server }: Pair): Promi
   }
   await harness.until(() => isOver(server), 'the server to close');
   assert.equal(server.fault, Fault.memoryLimit);
+  client.resume();
+  await harness.until(() => isOver(client), 'the client to see it');
+  assert.equal(client.fault, Fault.upstreamReset, 'what is cut short must not look complete');
   for (const own of held) chunks.release(own);
 }

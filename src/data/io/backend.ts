@@ -76,7 +76,8 @@ export interface Connection {
    * Sends `chunk.bytes[start, end)`. The backend takes its own reference for as long as it needs
    * the bytes (or copies them when the chunk is shared); the caller keeps and later releases its
    * own. The bytes must not change while another reference exists. Before `onOpen` everything
-   * queues. Without memory to queue in, the connection closes with `Fault.memoryLimit`.
+   * queues. Without memory to queue in, the connection is reset and closes with
+   * `Fault.memoryLimit`.
    * @returns false when bytes are queued: stop writing until `onWritable`. Also false, and nothing
    *          is sent, after `end` or close: then no `onWritable` follows.
    */

@@ -130,6 +130,7 @@ export class DataPlane {
   /** Takes over what control knows about endpoints; those not named stay as they are. */
   applyHealth(endpoints: readonly EndpointHealth[]): void {
     this.registry.applyHealth(endpoints);
+    this.services.wake();
   }
 
   /**

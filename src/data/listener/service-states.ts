@@ -35,6 +35,11 @@ export class ServiceStates {
     return state;
   }
 
+  /** Endpoints have changed: those who wait may go on, or must not wait any more. */
+  wake(): void {
+    for (const state of this.states.values()) state.wake();
+  }
+
   /** Forgets services that are gone; their exchanges in progress go on, without limits. */
   retain(services: readonly ServiceSpec[]): void {
     if (this.states.size === services.length) return; // Each has one, so none is gone.

@@ -17,6 +17,7 @@ export function closingFault(fault: Fault, at: ClosingPoint): Fault {
   if (at.isConnecting) {
     return fault === Fault.none || fault === Fault.aborted ? Fault.connectFailed : fault;
   }
+  if (fault === Fault.memoryLimit) return fault; // Ours: the origin did nothing.
   if (at.isTunnel) return fault === Fault.none ? Fault.none : Fault.upstreamReset;
   if (at.hasResponseBytes) return Fault.responseTruncated;
   return fault === Fault.upstreamReset ? Fault.upstreamReset : Fault.upstreamClosed;

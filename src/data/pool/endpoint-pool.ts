@@ -101,11 +101,13 @@ export class EndpointPool {
 
   /**
    * Connects, or queues when the endpoint is at its limit or the worker out of descriptors for
-   * endpoints (then `relieve` goes on with it). `onLease` or `onLeaseFault` follows,
+   * endpoints (then `relieve` goes on with it). An idle connection makes room when there is one:
+   * the attempt could have had it, and wants a fresh one. `onLease` or `onLeaseFault` follows,
    * later (never inside this call) unless `cancel` comes first.
    * @returns Fault.queueFull when the attempt was not accepted, else Fault.none
    */
   acquireSlow(attempt: AttemptEvents): Fault {
+    while (this.openCount >= this.transport.connectionsMax && this.closeOldestIdle()) continue;
     if (this.mayOpen) {
       this.cells[WorkerCell.acquireConnected]!++;
       this.open(attempt);
@@ -121,15 +123,19 @@ export class EndpointPool {
     return Fault.none;
   }
 
-  /** The attempt no longer waits. The connection opened for it becomes idle or serves the queue. */
-  cancel(attempt: AttemptEvents): void {
+  /**
+   * The attempt no longer waits. The connection opened for it becomes idle or serves the queue.
+   * @returns true when it waited for others in the queue, and nothing was opened for it
+   */
+  cancel(attempt: AttemptEvents): boolean {
     if (this.queue.remove(attempt)) {
       this.countQueued();
-      return;
+      return true;
     }
     for (const pending of this.connecting) {
       if (pending.isFor(attempt)) pending.abandonConnecting();
     }
+    return false;
   }
 
   /** Called by a connection whose response ended cleanly. */

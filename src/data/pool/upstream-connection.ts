@@ -174,7 +174,7 @@ export class UpstreamConnection implements ConnectionEvents {
   discardResponse(): void {
     const isSent = this.isRequestSent && this.isWritable;
     if (!isSent || !this.isReusable) this.abort();
-    else this.attempt = new DiscardedResponse(this, this.attempt!.responseHead);
+    else this.attempt = new DiscardedResponse(this, this.pool, this.attempt!.responseHead);
   }
 
   // From the origin.
@@ -276,6 +276,7 @@ export class UpstreamConnection implements ConnectionEvents {
       if (!held.take(chunk, next, end)) this.fail(Fault.memoryLimit);
       return;
     }
+    const size = held.end - held.start + end - start;
     const isWhole = held.append(chunk, start, end);
     const whole = held.chunk!;
     this.pool.backend.chunks.retain(whole); // A failing attempt drops what is held.
@@ -283,7 +284,9 @@ export class UpstreamConnection implements ConnectionEvents {
     if (next < 0) held.drop();
     else held.consume(next);
     this.pool.backend.chunks.release(whole);
-    if (next >= 0 && !isWhole) this.fail(Fault.responseHeadTooLarge);
+    if (next < 0 || isWhole) return;
+    const isTooLarge = size > this.pool.backend.chunks.sizeMax;
+    this.fail(isTooLarge ? Fault.responseHeadTooLarge : Fault.memoryLimit);
   }
 
   /**

@@ -68,7 +68,7 @@ export class WaitQueue<Item> {
     }
     this.onExpired();
     if (this.waiters.length === 0) return;
-    this.timerAtMs = Math.min(...this.waiters.map(({ deadlineMs }) => deadlineMs));
+    this.timerAtMs = this.waiters.reduce((at, one) => Math.min(at, one.deadlineMs), Infinity);
     this.timer.set(Math.max(this.timerAtMs - nowMs, 1));
   }
 }

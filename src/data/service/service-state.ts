@@ -4,7 +4,9 @@
  *
  * V1  `enter` that gives a place, or `onPlace`, is followed by exactly one `leave`; `onPlaceFault`
  *     and `cancel` are followed by none.
- * V2  places taken <= the limit, unless it was lowered meanwhile; waiting <= `queueMax`.
+ * V2  places taken <= the limit, unless it was lowered meanwhile; waiting <= `queueMax`. An
+ *     adaptive limit, made of times to the response head, is one of requests without it: streams
+ *     and tunnels would use it up for good.
  * V3  a waiter is served before anybody who asks later.
  * A service without limits and circuit costs a request two additions.
  */
@@ -48,6 +50,8 @@ export interface ServiceStateOptions {
 export class ServiceState {
   /** Requests that have a place. */
   inProgress = 0;
+  /** Of those, the ones that have their response head. */
+  answered = 0;
   readonly budget = new RetryBudget();
   /** False when `enter` would always give a place at once. */
   isGuarded = false;
@@ -107,9 +111,9 @@ export class ServiceState {
       this.inProgress++;
       return Fault.none;
     }
+    this.wake(); // Room may have come about by itself.
     const nowMs = this.options.backend.nowMs();
     if (this.breaker !== null && this.breaker.refuses(nowMs)) return Fault.circuitOpen;
-    this.wake(); // Room may have come about by itself.
     if (this.queue.count === 0 && this.hasPlace(nowMs)) {
       this.take(waiter);
       return Fault.none;
@@ -125,9 +129,20 @@ export class ServiceState {
     if (this.queue.remove(waiter)) this.countQueued();
   }
 
-  /** Gives the place back. @param outcome what the circuit is told */
-  leave(outcome: Outcome, isTrial: boolean): void {
+  /** A request with a place has its response head: an adaptive limit does not count it further. */
+  onHead(): void {
+    this.answered++;
+    if (this.adaptive !== null) this.wake();
+  }
+
+  /**
+   * Gives the place back.
+   * @param outcome    what the circuit is told
+   * @param isAnswered it was given to `onHead`
+   */
+  leave(outcome: Outcome, isTrial: boolean, isAnswered = false): void {
     this.inProgress--;
+    if (isAnswered) this.answered--;
     if (!this.isGuarded) return; // Then nobody waits.
     if (this.breaker !== null) {
       this.breaker.end(this.options.backend.nowMs(), outcome, isTrial);
@@ -147,7 +162,8 @@ export class ServiceState {
   onAnswer(latencyMs: number): void {
     const adaptive = this.adaptive;
     if (adaptive === null) return;
-    adaptive.onAnswer(latencyMs, this.inProgress, this.options.backend.nowMs());
+    const { inProgress, answered } = this;
+    adaptive.onAnswer(latencyMs, inProgress - answered, this.options.backend.nowMs());
     this.countState();
   }
 
@@ -156,6 +172,20 @@ export class ServiceState {
     if (this.queue.count === 0 || this.isWaking) return;
     // A waiter that fails at once leaves at once; this loop goes on then, and not a deeper one.
     this.isWaking = true;
+    try {
+      this.serveWaiters();
+    } finally {
+      this.isWaking = false; // A bug in one of them must not stop all that come after it.
+    }
+    this.countQueued();
+  }
+
+  /** For Retry-After: seconds after which a refused client may ask again. */
+  get retryAfterSeconds(): number {
+    return this.breaker?.retryAfterSeconds(this.options.backend.nowMs()) ?? 1;
+  }
+
+  private serveWaiters(): void {
     const { backend } = this.options;
     while (this.queue.count > 0 && this.hasPlace(backend.nowMs())) {
       const waiter = this.queue.shift()!;
@@ -166,13 +196,6 @@ export class ServiceState {
       this.take(waiter);
       waiter.onPlace();
     }
-    this.isWaking = false;
-    this.countQueued();
-  }
-
-  /** For Retry-After: seconds after which a refused client may ask again. */
-  get retryAfterSeconds(): number {
-    return this.breaker?.retryAfterSeconds(this.options.backend.nowMs()) ?? 1;
   }
 
   private take(waiter: PlaceWaiter): void {
@@ -184,9 +207,11 @@ export class ServiceState {
   }
 
   private hasPlace(nowMs: number): boolean {
-    this.adaptive?.tick(nowMs);
-    const limit = this.limit;
-    if (limit > 0 && this.inProgress >= limit) return false;
+    if (this.fixedMax > 0 && this.inProgress >= this.fixedMax) return false;
+    if (this.adaptive !== null) {
+      this.adaptive.tick(nowMs);
+      if (this.inProgress - this.answered >= this.adaptive.limit) return false;
+    }
     const max = this.perEndpointMax;
     const { schedule } = this.load;
     if (max === 0 || schedule.length === 0) return true; // Without endpoints it fails at once.

@@ -171,7 +171,8 @@ export class NodeConnection implements Connection, BulkReader {
     const size = end - start;
     const copy = this.#isAccepted ? slab.acquireSlotReserved(size) : slab.acquireSlot(size);
     if (copy === null) {
-      this.#destroy(Fault.memoryLimit);
+      this.#fault = Fault.memoryLimit;
+      this.reset();
       return false;
     }
     (chunk.bytes as Buffer).copy(copy.bytes, 0, start, end); // Copies without a view.

@@ -35,6 +35,8 @@ const CLOSING_TURNS_MAX = 256;
  */
 const QUIET_TURN_MS = 0.05;
 
+type ListenWithBacklog = (this: Server, options: ListenOptions, backlog: number) => void;
+
 export interface NodeListeningOptions {
   readonly target: ListenTarget;
   readonly events: ListenEvents;
@@ -107,7 +109,7 @@ export class NodeListening implements Listening {
 
   #listen(): void {
     const { kind, host, port, fd } = this.#options.target;
-    const options: ListenOptions & { fd?: number } = { backlog: BACKLOG, exclusive: true };
+    const options: ListenOptions & { fd?: number } = { exclusive: true };
     if (fd >= 0) {
       options.fd = fd;
     } else if (kind === 'unix') {
@@ -118,7 +120,8 @@ export class NodeListening implements Listening {
       if (host !== '') options.host = host;
     }
     try {
-      this.server.listen(options);
+      // Node heeds `backlog` among the options of an address, and of a descriptor only this one.
+      (this.server.listen as ListenWithBacklog).call(this.server, options, BACKLOG);
     } catch (error) {
       const message = error instanceof Error ? error.message : 'cannot listen';
       process.nextTick(() => this.#report(message));

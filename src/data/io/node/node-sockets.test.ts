@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import * as net from 'node:net';
 import test from 'node:test';
 
 import { Fault } from '../../../contract/fault.ts';
@@ -74,3 +76,40 @@ test('node backend: refuses to connect past its limit, and counts what is gone',
     await harness.until(() => backend.canConnect, 'room');
     await join();
   }));
+
+/** More than the 511 that wait when nothing else is said (listen(2), Node). */
+const WAITING = 700;
+const SOMAXCONN = Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'));
+
+/** Opens connections to `port` in another process, and says how many of them opened. */
+function openCount(port: number): number {
+  const script = `
+    const net = require('node:net');
+    let count = 0;
+    const end = () => process.stdout.write(String(count), () => process.exit());
+    for (let i = 0; i < ${WAITING}; i++) {
+      net.connect(${port}, '127.0.0.1', () => ++count === ${WAITING} && end());
+    }
+    setTimeout(end, 10_000);`;
+  return Number(spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' }).stdout);
+}
+
+// @types/node does not know it.
+type BoundSocketClass = new (options: object) => { fd(): number };
+const BoundSocket = (net as unknown as { BoundSocket?: BoundSocketClass }).BoundSocket;
+
+test(
+  'node backend: as many connections wait on an inherited socket as on one of its own',
+  { skip: SOMAXCONN < WAITING || BoundSocket === undefined },
+  () => {
+    const bound = new BoundSocket!({ host: '127.0.0.1', port: 0 });
+    return serve(
+      open(),
+      async ({ harness, servers, listening }) => {
+        assert.equal(openCount(listening.port), WAITING); // Nothing is accepted meanwhile.
+        await harness.until(() => servers.length === WAITING, 'all of them');
+      },
+      { kind: 'tcp', host: '127.0.0.1', port: 0, fd: bound.fd() },
+    );
+  },
+);

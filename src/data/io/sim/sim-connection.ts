@@ -103,6 +103,7 @@ export class SimConnection implements Connection {
     if (own.isShared) {
       const copy = slab.acquireSlot(rest);
       if (copy === null) {
+        this.#sendReset();
         this.lose(Fault.memoryLimit);
         return false;
       }
