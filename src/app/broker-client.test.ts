@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { BrokerClient } from './broker-client.ts';
+import type { SocketGrant } from './broker-client.ts';
 import type { SocketHandle } from './bound-socket.ts';
 import type { FromProxy, SocketAddress } from './orders.ts';
 import { ADMIN_WORKER } from './socket-address.ts';
@@ -9,9 +10,9 @@ import { ADMIN_WORKER } from './socket-address.ts';
 const WEB: SocketAddress = { kind: 'tcp', host: '127.0.0.1', port: 80 };
 const ADMIN: SocketAddress = { kind: 'unix', host: '/run/admin.sock', port: 0 };
 
-function world() {
+function world(identityOf?: (fd: number) => string) {
   const sent: FromProxy[] = [];
-  const client = new BrokerClient((message) => sent.push(message));
+  const client = new BrokerClient((message) => sent.push(message), identityOf);
   return { sent, client };
 }
 
@@ -56,6 +57,32 @@ test('broker client: only what is given back, or came too late, is closed', asyn
   const late = handleOf(8);
   client.onMessage({ type: 'socket', id: 1, port: 80 }, late);
   assert.equal(late.isClosed, true);
+});
+
+test('broker client: of a thread that ended, only what it never had is closed', async () => {
+  const sockets = new Map([
+    [7, 'socket 1'],
+    [8, 'socket 2'],
+  ]);
+  const { client } = world((fd) => sockets.get(fd) ?? '');
+  const grantOf = async (id: number, handle: SocketHandle): Promise<SocketGrant> => {
+    const grant = client.want(WEB, 0);
+    client.onMessage({ type: 'socket', id, port: 80 }, handle);
+    return grant;
+  };
+  const [closed, reused, leaked, again] = [handleOf(9), handleOf(8), handleOf(7), handleOf(7)];
+  client.reclaim(await grantOf(1, closed));
+  const grant = await grantOf(2, reused);
+  sockets.set(8, 'a connection');
+  client.reclaim(grant);
+  const former = await grantOf(3, leaked);
+  client.reclaim(former);
+  await grantOf(4, again);
+  client.reclaim(former);
+  assert.deepEqual(
+    [closed, reused, leaked, again].map(({ isClosed }) => isClosed),
+    [false, false, true, false],
+  );
 });
 
 test('broker client: admin addresses are always among those that stay open', async () => {

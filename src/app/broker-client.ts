@@ -3,6 +3,8 @@
  * sockets and tells it which addresses are in use.
  */
 
+import { fstatSync } from 'node:fs';
+
 import type { SocketHandle } from './bound-socket.ts';
 import type { FromProxy, SocketAddress, ToProxy } from './orders.ts';
 import { ADMIN_WORKER, addressKey, addressText } from './socket-address.ts';
@@ -23,7 +25,15 @@ export interface SocketGrant {
 export interface SocketSource {
   want(address: SocketAddress, worker: number): Promise<SocketGrant>;
   giveBack(grant: SocketGrant): void;
+  reclaim(grant: SocketGrant): void;
   retain(addresses: readonly SocketAddress[]): void;
+}
+
+interface Granted {
+  readonly handle: SocketHandle;
+  readonly grant: SocketGrant;
+  /** Of the socket behind the number at that time. */
+  readonly identity: string;
 }
 
 interface Waiting {
@@ -38,10 +48,11 @@ export class BrokerClient implements SocketSource {
   private readonly send: (message: FromProxy) => void;
   private readonly waiting = new Map<number, Waiting>();
   /**
-   * Handles of granted descriptors. Kept for good: closing one would close a descriptor that its
-   * worker owns, and may be the number of something else by then.
+   * Granted descriptors. Their handles are kept for good: closing one would close a descriptor that
+   * its worker owns, and may be the number of something else by then.
    */
-  private readonly handles = new Map<number, SocketHandle>();
+  private readonly granted = new Map<number, Granted>();
+  private readonly identityOf: (fd: number) => string;
   private readonly adminAddresses = new Map<string, SocketAddress>();
   /** Null until the listeners are known: before that nothing may be closed. */
   private listeners: readonly SocketAddress[] | null = null;
@@ -49,9 +60,13 @@ export class BrokerClient implements SocketSource {
   private nextId = 1;
   private isGone = false;
 
-  /** @param send to the supervisor */
-  constructor(send: (message: FromProxy) => void) {
+  /**
+   * @param send       to the supervisor
+   * @param identityOf for tests
+   */
+  constructor(send: (message: FromProxy) => void, identityOf = socketIdentity) {
     this.send = send;
+    this.identityOf = identityOf;
   }
 
   /**
@@ -73,8 +88,19 @@ export class BrokerClient implements SocketSource {
 
   /** Closes a descriptor that nobody has been told about. */
   giveBack(grant: SocketGrant): void {
-    this.handles.get(grant.fd)?.close();
-    this.handles.delete(grant.fd);
+    this.granted.get(grant.fd)?.handle.close();
+    this.granted.delete(grant.fd);
+  }
+
+  /**
+   * Closes a descriptor that was on its way to a thread which has ended, if it never got there: the
+   * socket would go on taking connections that nobody accepts. One that did get there was closed by
+   * the thread; its number is something else by now, or nothing.
+   */
+  reclaim(grant: SocketGrant): void {
+    const granted = this.granted.get(grant.fd);
+    if (granted?.grant !== grant || granted.identity === '') return;
+    if (this.identityOf(grant.fd) === granted.identity) this.giveBack(grant);
   }
 
   /** Listeners have these addresses now; sockets of others are closed (not the admin ones). */
@@ -133,8 +159,11 @@ export class BrokerClient implements SocketSource {
       this.adminAddresses.set(addressKey(waiting.address), waiting.address);
       this.sayAddresses();
     }
-    if (handle !== undefined) this.handles.set(handle.fd, handle);
-    waiting.resolve({ fd: handle?.fd ?? -1, port });
+    const grant = { fd: handle?.fd ?? -1, port };
+    if (handle !== undefined) {
+      this.granted.set(handle.fd, { handle, grant, identity: this.identityOf(handle.fd) });
+    }
+    waiting.resolve(grant);
   }
 
   private fail(id: number, message: string): void {
@@ -147,5 +176,15 @@ export class BrokerClient implements SocketSource {
 
   private goneError(address: SocketAddress): Error {
     return new Error(`${addressText(address)}: the supervisor is gone`);
+  }
+}
+
+/** A socket has one inode, whatever numbers it is open under. @returns empty: none is open */
+function socketIdentity(fd: number): string {
+  try {
+    const { dev, ino } = fstatSync(fd);
+    return `${dev} ${ino}`;
+  } catch {
+    return '';
   }
 }

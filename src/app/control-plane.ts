@@ -32,7 +32,8 @@ import { adminHost } from './admin-host.ts';
 import { AdminListeners } from './admin-listeners.ts';
 import { FILE_SOURCE } from './config-file.ts';
 import type { BrokerClient } from './broker-client.ts';
-import type { Heritage } from './orders.ts';
+import type { DrainChanges, Heritage } from './orders.ts';
+import { collectGarbage } from './garbage.ts';
 import { limitsNotice, resolveLimits } from './process-limits.ts';
 import { startupLines } from './startup-lines.ts';
 import { autosaveFolder } from './state-folder.ts';
@@ -40,6 +41,8 @@ import { WorkerPool } from './worker-pool.ts';
 
 /** Changes closer together than this are told to the supervisor as one. */
 const HERITAGE_DELAY_MS = 200;
+/** Between a reload and the collection of what it left, so that a series costs one in a while. */
+const GARBAGE_DELAY_MS = 5_000;
 
 export interface ControlPlaneOptions {
   readonly heritage: Heritage;
@@ -80,6 +83,7 @@ export class ControlPlane {
   private onListening: (ports: { readonly [listener: string]: number }) => void = () => {};
   private onRefused: (error: Error) => void = () => {};
   private onDrained: () => void = () => {};
+  private garbageTimer: NodeJS.Timeout | undefined;
   private heritageTimer: NodeJS.Timeout | undefined;
   private notice: string | null = null;
   private onUpgraded: ((outcome: UpgradeOutcome) => void) | null = null;
@@ -169,14 +173,13 @@ export class ControlPlane {
     await this.reloader.reload('signal');
   }
 
-  /** Drains these endpoints, as `endpointId`, and no others. */
-  takeDraining(ids: readonly string[]): void {
-    const wanted = new Set(ids);
-    for (const { service, endpoint, state } of this.board.rows()) {
-      const isOver = state === 'draining' && !wanted.has(endpointId(service, endpoint));
-      if (isOver) this.board.undrain(endpoint, service);
+  /** What an operator drained and took back while this process was starting. */
+  changeDraining({ drained, undrained }: DrainChanges): void {
+    const over = new Set(undrained);
+    for (const { service, endpoint } of this.board.rows()) {
+      if (over.has(endpointId(service, endpoint))) this.board.undrain(endpoint, service);
     }
-    this.board.restore(ids);
+    this.board.restore(drained);
     this.tellHeritage();
   }
 
@@ -299,6 +302,7 @@ export class ControlPlane {
       onGood: (files) => this.save(files),
       onOutcome: ({ status }) => {
         if (status === 'applied') this.tellHeritage();
+        if (status !== 'unchanged') this.collectLater();
       },
       log: logger,
       nowMs,
@@ -353,6 +357,15 @@ export class ControlPlane {
       this.autosave = { folder, to };
     }
     void this.autosave!.to.save(files);
+  }
+
+  /** A reload leaves garbage that nothing on this quiet thread would collect for a long time. */
+  private collectLater(): void {
+    if (this.garbageTimer !== undefined) return;
+    this.garbageTimer = setTimeout(() => {
+      this.garbageTimer = undefined;
+      collectGarbage();
+    }, GARBAGE_DELAY_MS).unref();
   }
 
   /** Soon, not at once: of a large configuration this takes longer than a small reload does. */

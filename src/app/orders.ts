@@ -33,6 +33,11 @@ export interface Heritage {
   readonly draining: readonly string[];
 }
 
+export interface DrainChanges {
+  readonly drained: readonly string[];
+  readonly undrained: readonly string[];
+}
+
 /** Supervisor to proxy process. */
 export type ToProxy =
   | {
@@ -49,10 +54,10 @@ export type ToProxy =
   | { readonly type: 'socket'; readonly id: number; readonly port: number }
   | { readonly type: 'socket-failed'; readonly id: number; readonly message: string }
   /**
-   * `draining`: endpoints, as `endpointId`, that the process before this one was draining in the
-   * end; absent: nobody before it knows better.
+   * `since`: endpoints, as `endpointId`, that an operator drained or took back while this process
+   * was starting.
    */
-  | { readonly type: 'reload'; readonly draining?: readonly string[] }
+  | { readonly type: 'reload'; readonly since?: DrainChanges }
   /** Say `heritage` now: an upgrade is about to begin. */
   | { readonly type: 'hand-over' }
   /** How the upgrade this process asked for ended; null: well, `drain` follows. */

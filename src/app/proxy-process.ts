@@ -13,7 +13,7 @@ import { BrokerClient } from './broker-client.ts';
 import type { SocketHandle } from './bound-socket.ts';
 import { readConfig, sourceText } from './config-file.ts';
 import { ControlPlane } from './control-plane.ts';
-import type { FromProxy, Heritage, ToProxy } from './orders.ts';
+import type { DrainChanges, FromProxy, Heritage, ToProxy } from './orders.ts';
 import { configOfTexts, loadedFiles } from './start-config.ts';
 import { writeError } from './standard-error.ts';
 import { version } from './version.ts';
@@ -49,7 +49,7 @@ class ProxyProcess {
         this.started = this.start(message);
         return;
       case 'reload':
-        return void this.reload(message.draining);
+        return void this.reload(message.since);
       case 'hand-over':
         return this.control?.handOver();
       case 'upgraded':
@@ -102,9 +102,9 @@ class ProxyProcess {
   }
 
   /** Not while it starts: then health checks and workers would be of two configurations. */
-  private async reload(draining: readonly string[] | undefined): Promise<void> {
+  private async reload(since: DrainChanges | undefined): Promise<void> {
     await this.started;
-    if (draining !== undefined) this.control?.takeDraining(draining);
+    if (since !== undefined) this.control?.changeDraining(since);
     await this.control?.reload();
     send({ type: 'reloaded' });
   }

@@ -112,6 +112,14 @@ test('broker: an address comes back while workers still close what they had of i
   assert.equal((await again).port, port);
 });
 
+test('broker: clients of a listener never reach the administration', async (t) => {
+  const broker = brokerOf(t);
+  await want(broker, ANY_PORT, 0);
+  await assert.rejects(want(broker, ANY_PORT, ADMIN_WORKER), /a listener has this address/);
+  await broker.retain([]);
+  assert.notEqual((await want(broker, ANY_PORT, ADMIN_WORKER)).handle, null);
+});
+
 test('broker: what the administration shares with a listener is closed with it', async (t) => {
   const broker = brokerOf(t);
   const isOpen = watch(await want(broker, ANY_PORT, ADMIN_WORKER));

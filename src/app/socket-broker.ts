@@ -138,6 +138,9 @@ export class SocketBroker {
     }
     if (!canBindSockets) return { port: address.port, handle: null };
     const key = addressKey(address);
+    if (isAdmin && this.held.get(key)?.isAdmin === false) {
+      throw new Error(`${addressText(address)}: a listener has this address`);
+    }
     const held = this.held.get(key) ?? { address, isAdmin, sockets: new Map(), port: address.port };
     held.isAdmin &&= isAdmin;
     const slot = address.kind === 'unix' ? 0 : Math.max(worker, 0);

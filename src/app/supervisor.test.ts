@@ -241,6 +241,14 @@ test('supervisor: who asked for the upgrade is told how it ended', (t) => {
   ]);
 });
 
+test('supervisor: a successor that is asked for an upgrade before it serves is told, too', (t) => {
+  const { first, second } = upgrading(t);
+  second.say({ type: 'upgrade' });
+  const problem = 'an upgrade is running already';
+  assert.deepEqual(second.orders, [{ type: 'upgraded', problem }]);
+  assert.equal(first.orders.length, 1);
+});
+
 test('supervisor: a process that is stuck is upgraded from what it said before', (t) => {
   const { children, first, signals, pass } = start(t);
   first.ready(2);
@@ -264,8 +272,8 @@ test('supervisor: what was applied during an upgrade is looked at by the new one
   first.heritage = { ...first.heritage, draining: ['api http://10.0.0.1:80'] };
   first.sayServes(9);
   second.ready(8);
-  const { draining } = first.heritage;
-  assert.deepEqual(second.orders, [{ type: 'reload', draining }]);
+  const since = { drained: ['api http://10.0.0.1:80'], undrained: [] };
+  assert.deepEqual(second.orders, [{ type: 'reload', since }]);
 });
 
 test('supervisor: one that was drained and does not end is killed', (t) => {

@@ -13,7 +13,7 @@
 
 import type { SavedFile } from '../control/apply/reload-outcome.ts';
 import type { Config } from '../control/config/config.ts';
-import type { FromProxy, Heritage } from './orders.ts';
+import type { DrainChanges, FromProxy, Heritage } from './orders.ts';
 import { workerCount } from './process-limits.ts';
 import { ProxyChild } from './proxy-child.ts';
 import type { Child, ChildEvents, ChildStart, Command } from './proxy-child.ts';
@@ -87,8 +87,8 @@ export class Supervisor {
   private restartTimer: NodeJS.Timeout | undefined;
   private upgrades = 0;
   private upgradeTimer: NodeJS.Timeout | undefined;
-  /** True when the current process asked for the upgrade, and is told how it ended. */
-  private isUpgradeAsked = false;
+  /** The process that asked for the upgrade, and is told how it ended; null: a signal did. */
+  private upgradeAsker: Child | null = null;
   /** A signal asked for one, and the current process has not said yet what it serves. */
   private isUpgradeDue = false;
   /** What the successor started with. */
@@ -161,7 +161,7 @@ export class Supervisor {
       case 'refused':
         return this.onRefused(child, message.message);
       case 'upgrade':
-        return this.upgrade(true);
+        return this.upgrade(child);
       case 'close-listeners':
         if (this.stopSignals > 0) this.broker.closeListeners();
         return child.order({ type: 'listeners-closed' });
@@ -248,18 +248,18 @@ export class Supervisor {
   private upgradeIfDue(): void {
     if (!this.isUpgradeDue || this.current?.isReady === false) return;
     this.isUpgradeDue = false;
-    this.upgrade(false);
+    this.upgrade(null);
   }
 
   /** Starts a second process from what is on disk now, which takes over when it is ready. */
-  private upgrade(isAsked: boolean): void {
+  private upgrade(asker: Child | null): void {
     const problem = this.upgradeProblem();
     if (problem !== null) {
       say(`no upgrade: ${problem}`);
-      if (isAsked) this.current?.order({ type: 'upgraded', problem });
+      asker?.order({ type: 'upgraded', problem });
       return;
     }
-    this.isUpgradeAsked = isAsked;
+    this.upgradeAsker = asker;
     this.upgradeHeritage = this.heritage;
     const workers = workerCount(this.heritage.config.workers);
     this.successor = this.spawn(upgradeCommand(this.command), workers);
@@ -282,7 +282,7 @@ export class Supervisor {
     this.successor = null;
     clearTimeout(this.upgradeTimer);
     say(`the upgrade failed, and the process before it serves on: ${problem}`);
-    if (this.isUpgradeAsked) this.current?.order({ type: 'upgraded', problem });
+    this.upgradeAsker?.order({ type: 'upgraded', problem });
     this.letEnd(successor);
     if (!successor.hasSockets) successor.kill();
     else if (this.stopSignals === 0) successor.order({ type: 'drain', hasSuccessor: true });
@@ -293,8 +293,8 @@ export class Supervisor {
   private takeOver(child: Child): void {
     clearTimeout(this.upgradeTimer);
     const old = this.current;
-    const { draining } = this.heritage;
     const hasChanged = this.heritage !== this.upgradeHeritage;
+    const since = drainChanges(this.upgradeHeritage!, this.heritage);
     this.successor = null;
     this.current = child;
     this.command = child.command;
@@ -302,9 +302,9 @@ export class Supervisor {
     this.inherit(child);
     this.upgrades++;
     this.retainSockets();
-    if (hasChanged) child.order({ type: 'reload', draining }); // Something was applied meanwhile.
+    if (hasChanged) child.order({ type: 'reload', since }); // Something was applied meanwhile.
     if (old === null) return;
-    if (this.isUpgradeAsked) old.order({ type: 'upgraded', problem: null });
+    this.upgradeAsker?.order({ type: 'upgraded', problem: null });
     old.order({ type: 'drain', hasSuccessor: true });
     this.letEnd(old);
   }
@@ -380,6 +380,15 @@ export class Supervisor {
     this.broker.close();
     this.options.onExit(this.exitCode);
   }
+}
+
+function drainChanges(before: Heritage, after: Heritage): DrainChanges {
+  const was = new Set(before.draining);
+  const is = new Set(after.draining);
+  return {
+    drained: after.draining.filter((id) => !was.has(id)),
+    undrained: before.draining.filter((id) => !is.has(id)),
+  };
 }
 
 function startChild(start: ChildStart, events: ChildEvents): Child {

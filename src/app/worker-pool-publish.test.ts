@@ -4,6 +4,11 @@ import test from 'node:test';
 import type { ToWorker } from '../contract/message.ts';
 import { listening, publish, settle, snapshotOf } from './worker-pool.contract.ts';
 
+/** Descriptors in what a thread is started with, or in a message to it. */
+function fdsOf(message: object | undefined): number[] {
+  return Object.values((message as { listenerFds: Record<string, number> }).listenerFds);
+}
+
 test('pool: publish gives each worker descriptors for what is new, and waits for all', async () => {
   const { pool, threads, sockets } = await listening();
   const outcome = publish(pool, snapshotOf(2, [80, 81]));
@@ -91,6 +96,25 @@ test('pool: a thread that drains by now gets no descriptor that it would never u
   assert.deepEqual(threads[0]!.types, ['drain']);
   assert.deepEqual(threads[1]!.types, ['publish']);
   assert.equal(sockets.open.size, 3, 'one of the first, two of its successor');
+});
+
+test('pool: descriptors are reclaimed from a thread that dies before it has them', async () => {
+  const { pool, threads, sockets } = await listening(1);
+  publish(pool, snapshotOf(2, [80, 81]));
+  await settle();
+  threads[0]!.emit('exit', 1);
+  const lost = fdsOf(threads[0]!.received[0]);
+  assert.deepEqual(sockets.reclaimed, lost, 'not what it was started with: it listened on that');
+  await settle();
+  threads[1]!.emit('exit', 1);
+  assert.deepEqual(sockets.reclaimed, [...lost, ...fdsOf(threads[1]!.start)]);
+  await settle();
+  threads[2]!.listen();
+  publish(pool, snapshotOf(3, [80, 81, 82]));
+  await settle();
+  threads[2]!.say({ type: 'linked', generation: 3 });
+  threads[2]!.emit('exit', 1);
+  assert.equal(sockets.reclaimed.length, 3, 'it had all of them');
 });
 
 test('pool: a publication waits for a worker that is just being replaced', async () => {

@@ -49,6 +49,7 @@ export class FakeThread extends EventEmitter {
 /** Grants a new number each time; addresses on port 1 are taken. */
 export class FakeSockets implements SocketSource {
   readonly open = new Map<number, string>();
+  readonly reclaimed: number[] = [];
   retained: readonly SocketAddress[] | null = null;
   /** Answers wait for `release` while true. */
   isHeld = false;
@@ -65,6 +66,10 @@ export class FakeSockets implements SocketSource {
 
   giveBack({ fd }: SocketGrant): void {
     assert.ok(this.open.delete(fd), 'given back once');
+  }
+
+  reclaim({ fd }: SocketGrant): void {
+    this.reclaimed.push(fd);
   }
 
   retain(addresses: readonly SocketAddress[]): void {

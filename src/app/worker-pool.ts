@@ -18,7 +18,7 @@ import type { SnapshotUpdate } from '../contract/snapshot-update.ts';
 import type { Logger } from '../control/admin/logger.ts';
 import type { SocketSource } from './broker-client.ts';
 import { addressKey, listenerAddress } from './socket-address.ts';
-import { fdsOf, WorkerThread } from './worker-thread.ts';
+import { WorkerThread } from './worker-thread.ts';
 import type { Bound, ThreadEvents, ThreadPort, ThreadState } from './worker-thread.ts';
 import { LOOK_INTERVAL_MS, WorkerWatch } from './worker-watch.ts';
 
@@ -176,15 +176,10 @@ export class WorkerPool {
     }
     this.snapshot = snapshot;
     for (const [thread, sockets] of bound) {
-      const message = {
-        type: 'publish',
-        update,
-        listenerFds: fdsOf(sockets),
-        changedRoutes,
-      } as const;
+      const message = { type: 'publish', update, changedRoutes } as const;
       // One that accepts no more would keep a descriptor that nobody accepts from.
       if (this.isStopping || thread.isEnding) thread.unbind(sockets);
-      else thread.publish(message, snapshot);
+      else thread.publish(message, snapshot, sockets);
     }
     if (!this.isStopping) await this.linked(snapshot.generation);
     this.upcoming = null;

@@ -90,6 +90,8 @@ export class WorkerThread {
   /** Addresses it has a descriptor of. */
   private readonly addresses = new Set<string>();
   private startGeneration = 0;
+  /** Descriptors it was sent and has not said that it has, by the generation they came with. */
+  private unclaimed: { readonly generation: number; readonly bound: readonly Bound[] }[] = [];
   private error: unknown = null;
   /** Resolves when it has the sockets it starts with, or ended without. */
   private bound: Promise<void> = Promise.resolve();
@@ -151,11 +153,16 @@ export class WorkerThread {
     }
   }
 
-  /** Hands it the next snapshot, with the descriptors of what is new in it. */
-  publish(message: Extract<ToWorker, { type: 'publish' }>, snapshot: Snapshot): void {
+  /** Hands it the next snapshot. @param bound descriptors for what is new in it, from `bind` */
+  publish(
+    message: Omit<Extract<ToWorker, { type: 'publish' }>, 'listenerFds'>,
+    snapshot: Snapshot,
+    bound: readonly Bound[],
+  ): void {
     const kept = new Set(snapshot.listeners.map(keyOf));
     for (const key of this.addresses) if (!kept.has(key)) this.addresses.delete(key);
-    this.port?.postMessage(message);
+    this.unclaimed.push({ generation: snapshot.generation, bound });
+    this.port?.postMessage({ ...message, listenerFds: fdsOf(bound) });
   }
 
   post(message: ToWorker): void {
@@ -197,7 +204,7 @@ export class WorkerThread {
         return this.end();
       }
     }
-    if (this.state === 'binding') this.run(snapshot, fdsOf(bound));
+    if (this.state === 'binding') this.run(snapshot, bound);
     else this.unbind(bound); // Nobody would accept, and nobody would be refused either.
   }
 
@@ -211,7 +218,8 @@ export class WorkerThread {
     return grant;
   }
 
-  private run(snapshot: Snapshot, listenerFds: ListenerFds): void {
+  private run(snapshot: Snapshot, bound: readonly Bound[]): void {
+    this.unclaimed.push({ generation: snapshot.generation, bound });
     this.state = 'starting';
     this.startGeneration = snapshot.generation;
     this.port = (this.options.spawn ?? spawnThread)({
@@ -221,7 +229,7 @@ export class WorkerThread {
       health: this.options.health(),
       metricBuffer: this.metricBuffer,
       accessLogBuffers: this.logBuffers,
-      listenerFds,
+      listenerFds: fdsOf(bound),
     });
     this.port.on('message', (message) => this.onMessage(message));
     this.port.on('error', (error) => (this.error = error));
@@ -235,9 +243,11 @@ export class WorkerThread {
         if (this.state === 'starting') this.state = 'listening';
         // A later one may have been linked before all listeners of the first were open.
         this.generation = Math.max(this.generation, this.startGeneration);
+        this.claim(this.startGeneration);
         return events.onListening(this, message.ports);
       case 'linked':
         this.generation = message.generation;
+        this.claim(message.generation);
         return events.onLinked(this);
       case 'listen-failed':
         return events.onListenFailed(this, message.listener, message.message);
@@ -260,9 +270,15 @@ export class WorkerThread {
     }
   }
 
+  private claim(generation: number): void {
+    this.unclaimed = this.unclaimed.filter((one) => one.generation > generation);
+  }
+
   private end(): void {
     if (this.state === 'dead') return;
     this.state = 'dead';
+    const unclaimed = this.unclaimed.splice(0).flatMap(({ bound }) => bound);
+    for (const { grant } of unclaimed) this.options.sockets.reclaim(grant);
     this.options.events.onExit(this, this.error);
   }
 }
@@ -274,7 +290,7 @@ export interface Bound {
 }
 
 /** As the contract has it. */
-export function fdsOf(bound: readonly Bound[]): ListenerFds {
+function fdsOf(bound: readonly Bound[]): ListenerFds {
   return Object.fromEntries(
     bound.filter(({ grant }) => grant.fd >= 0).map((one) => [one.listener.name, one.grant.fd]),
   );

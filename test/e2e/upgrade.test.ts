@@ -215,6 +215,23 @@ test('upgrade: the command waits for it, and says how it went', async (t) => {
   assert.equal(processTree(proxy.pid)[1], before);
 });
 
+test('upgrade: an endpoint that is drained meanwhile stays out of traffic', async (t) => {
+  const { proxy, file, meddle, upgraded } = await start(t);
+  const ask = async (...args: string[]): Promise<string> => {
+    const command = new Child(PROXY_BINARY, [...args, '-c', file]);
+    assert.deepEqual(await command.exited, { code: 0, signal: null }, command.output);
+    return command.output;
+  };
+  const [, url = ''] = /endpoints = \["(.*?)"\]/.exec(fs.readFileSync(file, 'utf8')) ?? [];
+  meddle('wait');
+  proxy.signal('SIGUSR2');
+  await until(() => processTree(proxy.pid).length === 3, 'the second process');
+  assert.match(await ask('drain', 'endpoint', url), /draining/);
+  await upgraded(1);
+  await until(() => processTree(proxy.pid).length === 2, 'the old process to end', 10_000);
+  assert.match(await ask('status'), new RegExp(`draining +${url}`));
+});
+
 test('upgrade: with fewer workers, no socket is left that nobody accepts from', async (t) => {
   const { port, proxy, write, upgraded, metric } = await start(t, { workers: 3 });
   write(1);

@@ -330,12 +330,14 @@ test('concurrency: who waits does not go to an endpoint that begins to drain', a
   world.assertQuiet();
 });
 
+function cookieOf(client: SimPeer): string {
+  return responseField(responsesOf(client)[0]!, 'set-cookie') ?? '';
+}
+
 test('concurrency: a sticky cookie names the endpoint that answers after a wait', async () => {
   const world = await limited('requests-per-endpoint = 1', `${BOTH}\nsticky = { cookie = "s" }`);
   const one = held(world);
   const two = held(world, OTHER_ORIGIN);
-  const cookieOf = (client: SimPeer): string =>
-    responseField(responsesOf(client)[0]!, 'set-cookie') ?? '';
   const first = world.client(get('/1'));
   const second = world.client(get('/2'));
   const waiting = world.client(get('/3')); // Its turn is the first endpoint's.
@@ -348,12 +350,10 @@ test('concurrency: a sticky cookie names the endpoint that answers after a wait'
   world.assertQuiet();
 });
 
-test('concurrency: a bound client is bound anew when its endpoint goes down meanwhile', async () => {
+test('concurrency: a client that waits is bound anew when its endpoint goes down', async () => {
   const world = await limited('requests = 1', `${BOTH}\nsticky = { cookie = "s" }`);
   const one = held(world);
   const two = held(world, OTHER_ORIGIN);
-  const cookieOf = (client: SimPeer): string =>
-    responseField(responsesOf(client)[0]!, 'set-cookie') ?? '';
   const first = world.client(get());
   one.answer(0);
   const bound = get('/', `Cookie: ${cookieOf(first).split(';')[0]}\r\n`);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { MetricIndexes } from '../../src/control/compile/metric-indexes.ts';
-import { bodiesOf, get, responsesOf, statusesOf } from './requests.ts';
+import { bodiesOf, get, post, responsesOf, statusesOf } from './requests.ts';
 import { answering, listenOrigin, okWith } from './scripted-origin.ts';
 import type { ScriptedOrigin } from './scripted-origin.ts';
 import { appToml, compileToml, openWorld, ORIGIN, STILL, World } from './world.ts';
@@ -218,5 +218,23 @@ test('publish: a changed connection limit holds for those who wait already', asy
   origin.peers[1]!.send(okWith('ok'));
   world.sim.advanceMs(0);
   for (const client of clients) assert.deepEqual(bodiesOf(client), ['ok']);
+  world.assertQuiet();
+});
+
+test('connect: a name with a dead address goes on at the next, whatever the method', async () => {
+  const hosts = { 'app.test': ['10.0.0.8', '10.0.0.9'] };
+  const service = 'endpoints = ["http://app.test"]';
+  const world = await openWorld({ service, transport: 'idle-connections-max = 0' }, { hosts });
+  const origin = listenOrigin(world.sim, '10.0.0.9:80', answering());
+  for (const text of [get(), get(), post('once'), post('once')]) {
+    const client = world.client(text);
+    world.advance(10); // Until the name is resolved.
+    assert.deepEqual(statusesOf(client), [200], text);
+  }
+  assert.equal(origin.requests.length, 4);
+  assert.equal(world.gauge('faults'), 0);
+  origin.close();
+  assert.deepEqual(statusesOf(world.client(get())), [502], 'each was tried');
+  assert.equal(world.gauge('faults'), 1);
   world.assertQuiet();
 });

@@ -209,3 +209,44 @@ test("memory limit: an answer that finds no memory is not the client's leaving",
   for (const client of clients) client.reset();
   world.assertQuiet();
 });
+
+for (const framing of ['Content-Length: 28890', 'X-Framing: close']) {
+  test(`head limit: a body behind a large head is whole (${framing})`, async () => {
+    const sizes = 'response-head-size = "60KiB"\nhead-size = "60KiB"';
+    const world = await openWorld({ limits: sizes });
+    const origin = listenOrigin(world.sim, ORIGIN, {});
+    const client = world.client(get());
+    const fields = Array.from({ length: 6 }, (_, at) => `F${at}: ${'v'.repeat(7_400)}\r\n`);
+    const head = `HTTP/1.1 200 OK\r\n${fields.join('')}${framing}\r\n\r\n`;
+    const body = Array.from({ length: 6_000 }, (_, at) => `${at} `).join('');
+    // The last read does not fit behind what is held of the head.
+    for (const piece of [head.slice(0, 20_000), head.slice(20_000, 40_000)]) {
+      origin.peers[0]!.send(piece);
+      world.advance(1);
+    }
+    origin.peers[0]!.send(head.slice(40_000) + body);
+    if (framing.includes('close')) origin.peers[0]!.end();
+    world.advance(1);
+    assert.deepEqual(bodiesOf(client), [body]);
+    client.abort();
+    world.assertQuiet();
+  });
+}
+
+test('head limit: a body behind a large request head is whole', async () => {
+  const world = await openWorld({ limits: 'head-size = "60KiB"' });
+  const origin = listenOrigin(world.sim, ORIGIN, answering());
+  const body = Array.from({ length: 6_000 }, (_, at) => `${at} `).join('');
+  const fields = Array.from({ length: 6 }, (_, at) => `F${at}: ${'v'.repeat(7_400)}\r\n`);
+  const text = request('POST', '/', `${fields.join('')}Content-Length: ${body.length}\r\n`) + body;
+  const client = world.client();
+  for (const piece of [text.slice(0, 20_000), text.slice(20_000, 40_000), text.slice(40_000)]) {
+    client.send(piece);
+    world.advance(1);
+  }
+  assert.deepEqual(statusesOf(client), [200]);
+  assert.equal(origin.requests[0]!.body.toString(), body);
+  assert.deepEqual(origin.violations, []);
+  client.abort();
+  world.assertQuiet();
+});

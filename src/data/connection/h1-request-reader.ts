@@ -73,10 +73,15 @@ export class H1RequestReader {
 
   /** Takes received bytes; the chunk is borrowed. Not in a tunnel and not from `linger` on. */
   read(chunk: Chunk, start: number, end: number): void {
-    if (!this.held.isEmpty) {
-      const isWhole = this.held.append(chunk, start, end);
+    const { held } = this;
+    if (!held.isEmpty) {
+      const heldSize = held.end - held.start;
+      const isWhole = held.append(chunk, start, end);
+      const rest = start + held.end - held.start - heldSize;
       if (this.state !== State.waiting) this.processHeld(); // A head this large is refused here.
-      if (!isWhole && this.state < State.linger) this.sink.giveUp(Fault.memoryLimit);
+      if (isWhole || this.state >= State.linger) return;
+      if (rest > start) this.read(chunk, rest, end);
+      else this.sink.giveUp(Fault.memoryLimit);
       return;
     }
     const consumed = this.process(chunk, start, end);

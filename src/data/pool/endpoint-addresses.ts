@@ -29,6 +29,11 @@ export class EndpointAddresses {
     if (this.isNumeric) this.targets = [target(spec, spec.host)];
   }
 
+  /** Addresses known; 0 before the first answer. */
+  get count(): number {
+    return this.targets.length;
+  }
+
   /** Calls `done` with the next target: now when one is known, else when the query ends. */
   next(done: Done): void {
     if (this.isNumeric) {

@@ -132,9 +132,7 @@ export class EndpointPool {
       this.countQueued();
       return true;
     }
-    for (const pending of this.connecting) {
-      if (pending.isFor(attempt)) pending.abandonConnecting();
-    }
+    for (const pending of this.connecting) pending.abandonConnecting(attempt);
     return false;
   }
 
@@ -213,6 +211,22 @@ export class EndpointPool {
     const connection = new UpstreamConnection(this);
     this.connecting.add(connection);
     connection.prepare(attempt);
+    this.connect(connection);
+  }
+
+  /**
+   * Called by a connection that could not be established: the endpoint's name may have further
+   * addresses. The connect timeout goes on.
+   * @returns false when each was tried, or none can help
+   */
+  connectElsewhere(connection: UpstreamConnection, fault: Fault): boolean {
+    const isDead = fault === Fault.connectRefused || fault === Fault.connectFailed;
+    if (!isDead || ++connection.deadCount >= this.addresses.count) return false;
+    this.connect(connection);
+    return true;
+  }
+
+  private connect(connection: UpstreamConnection): void {
     this.addresses.next((target: ConnectTarget | null) => {
       if (!connection.isConnecting) return; // Timed out while the name was resolved.
       if (target === null) connection.onClose(Fault.nameNotResolved);

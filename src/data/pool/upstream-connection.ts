@@ -29,6 +29,8 @@ export class UpstreamConnection implements ConnectionEvents {
   useCount = 0;
   /** When connecting began, monotonic. */
   readonly startedMs: number;
+  /** Addresses of the endpoint that did not answer; the pool's to count. */
+  deadCount = 0;
   /** True while it is in the pool's idle stack; the pool's to set. */
   isIdle = false;
   private connection: Connection | null = null;
@@ -65,11 +67,6 @@ export class UpstreamConnection implements ConnectionEvents {
     this.connection = connection;
   }
 
-  /** True while this connection is being opened for `attempt`. */
-  isFor(attempt: AttemptEvents): boolean {
-    return this.attempt === attempt;
-  }
-
   get isConnecting(): boolean {
     return this.state === State.connecting;
   }
@@ -86,9 +83,9 @@ export class UpstreamConnection implements ConnectionEvents {
     this.clock.rest(); // While the request is on its way, the client's clock runs.
   }
 
-  /** Forgets an attempt that no longer waits for a connection being opened. */
-  abandonConnecting(): void {
-    this.attempt = null;
+  /** Forgets `attempt` if it is the one that waits for this connection to be opened. */
+  abandonConnecting(attempt: AttemptEvents): void {
+    if (this.attempt === attempt) this.attempt = null;
   }
 
   // Toward the origin.
@@ -225,6 +222,7 @@ export class UpstreamConnection implements ConnectionEvents {
     const isTunnel = this.state === State.tunnel;
     const { isConnecting, hasResponseBytes } = this;
     const reason = closingFault(fault, { isConnecting, isTunnel, hasResponseBytes });
+    if (isConnecting && attempt !== null && this.pool.connectElsewhere(this, reason)) return;
     this.attempt = null;
     try {
       this.forget();
@@ -269,50 +267,54 @@ export class UpstreamConnection implements ConnectionEvents {
   }
 
   private readHead(chunk: Chunk, start: number, end: number): void {
-    const held = this.held;
-    if (held.isEmpty) {
-      const next = this.parseHeads(chunk, start, end);
-      if (next < 0 || next === end) return;
-      if (!held.take(chunk, next, end)) this.fail(Fault.memoryLimit);
-      return;
-    }
+    if (!this.held.isEmpty) return this.readHeldHead(chunk, start, end);
+    const head = this.attempt!.responseHead;
+    const next = this.parseHeads(chunk, start, end);
+    if (next < 0) return;
+    if (head.end > 0) this.onFinalHead(chunk, next, end);
+    else if (next < end && !this.held.take(chunk, next, end)) this.fail(Fault.memoryLimit);
+  }
+
+  /** The body is read where it arrived: what has no room behind the head must not be missing. */
+  private readHeldHead(chunk: Chunk, start: number, end: number): void {
+    const { held } = this;
+    const { chunks } = this.pool.backend;
+    const head = this.attempt!.responseHead;
     const size = held.end - held.start + end - start;
-    const isWhole = held.append(chunk, start, end);
+    held.append(chunk, start, end);
+    const missing = size - (held.end - held.start);
     const whole = held.chunk!;
-    this.pool.backend.chunks.retain(whole); // A failing attempt drops what is held.
+    chunks.retain(whole); // What is held is dropped before its head is used.
     const next = this.parseHeads(whole, held.start, held.end);
-    if (next < 0) held.drop();
+    const bodyStart = end - missing - (held.end - next);
+    if (next < 0 || head.end > 0) held.drop();
     else held.consume(next);
-    this.pool.backend.chunks.release(whole);
-    if (next < 0 || isWhole) return;
-    const isTooLarge = size > this.pool.backend.chunks.sizeMax;
-    this.fail(isTooLarge ? Fault.responseHeadTooLarge : Fault.memoryLimit);
+    if (next >= 0 && head.end > 0) this.onFinalHead(chunk, bodyStart, end);
+    else if (next >= 0 && missing > 0) {
+      this.fail(size > chunks.sizeMax ? Fault.responseHeadTooLarge : Fault.memoryLimit);
+    }
+    chunks.release(whole);
   }
 
   /**
-   * Parses interim heads and the final one.
-   * @returns offset where an incomplete head starts, or -1 when there is nothing to keep
+   * Parses interim heads and the final one; `head.end` tells whether that is complete.
+   * @returns offset past the last complete head, or -1 when the lease has ended
    */
   private parseHeads(chunk: Chunk, start: number, end: number): number {
     const attempt = this.attempt!;
     const head = attempt.responseHead;
+    const { responseLimits } = this.pool;
     let from = start;
     for (;;) {
-      const next = parseResponseHead(
-        head,
-        chunk.bytes,
-        from,
-        end,
-        attempt.isHeadRequest,
-        this.pool.responseLimits,
-      );
+      const { isHeadRequest } = attempt;
+      const next = parseResponseHead(head, chunk.bytes, from, end, isHeadRequest, responseLimits);
       if (next === 0) return from;
       if (next < 0) {
         this.fail(-next as Fault);
         return -1;
       }
       from = next;
-      if (head.status >= 200 || head.status === 101) break;
+      if (head.status >= 200 || head.status === 101) return from;
       if (++this.interimCount > this.pool.interimResponsesMax) {
         this.fail(Fault.responseInterimTooMany);
         return -1;
@@ -322,18 +324,14 @@ export class UpstreamConnection implements ConnectionEvents {
       head.reset();
       if (from === end) return from;
     }
-    this.onFinalHead(head.status, chunk, from, end);
-    return -1;
   }
 
-  private onFinalHead(status: number, chunk: Chunk, start: number, end: number): void {
+  private onFinalHead(chunk: Chunk, start: number, end: number): void {
     const attempt = this.attempt!;
     const head = attempt.responseHead;
-    if (status === 101) {
-      if (!attempt.wantsUpgrade || !head.upgradesWebsocket) {
-        this.fail(Fault.responseUpgradeInvalid);
-        return;
-      }
+    if (head.status === 101) {
+      const isGranted = attempt.wantsUpgrade && head.upgradesWebsocket;
+      if (!isGranted) return this.fail(Fault.responseUpgradeInvalid);
       this.state = State.tunnel;
       this.touch();
       attempt.onResponseHead(head, end - start);
