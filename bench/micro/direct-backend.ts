@@ -66,6 +66,7 @@ export class DirectConnection implements Connection {
 
 class DirectTimer implements Timer {
   isSet = false;
+  readonly remainingMs = 0;
 
   set(_delayMs: number): void {
     this.isSet = true;

@@ -38,6 +38,17 @@ test('timer wheel: fires between the deadline and one step later, not before', (
   }
 });
 
+test('timer wheel: says how long a timer still has', () => {
+  const clock = new Clock();
+  const timer = clock.wheel.timer(() => {});
+  assert.equal(timer.remainingMs, 0);
+  timer.set(1_000);
+  clock.jump(400);
+  assert.ok(timer.remainingMs >= 600 && timer.remainingMs <= 650, String(timer.remainingMs));
+  timer.clear();
+  assert.equal(timer.remainingMs, 0);
+});
+
 test('timer wheel: set on an armed timer moves the deadline, later and earlier', () => {
   const clock = new Clock();
   let fired = 0;

@@ -110,6 +110,11 @@ export class TimerWheel {
   }
 
   /** Takes a cleared timer out at once: its owner may be a connection that is gone. */
+  /** Of an armed timer. */
+  remainingMs(timer: WheelTimer): number {
+    return timer.deadlineTick * this.resolutionMs - this.#wheelMs(this.#clockMs());
+  }
+
   disarm(timer: WheelTimer): void {
     this.#unlink(timer);
   }
@@ -191,6 +196,11 @@ export class WheelTimer {
   /** Arms, or re-arms, to fire once `delayMs` from now; a delay that is not positive is 0. */
   set(delayMs: number): void {
     this.#wheel.arm(this, delayMs);
+  }
+
+  /** Time until it fires, rounded up to the resolution; 0 when it is not armed. */
+  get remainingMs(): number {
+    return this.isSet ? this.#wheel.remainingMs(this) : 0;
   }
 
   /** Disarms; harmless when not armed. */

@@ -141,23 +141,28 @@ test('connection limit: idle connections make room, the oldest first', async () 
   const busy = world.client(get('/waits'));
   const oldest = world.client(get());
   const younger = world.client(get());
+  assert.deepEqual(statusesOf(world.client(get())), [503], 'both were in use just now');
+  world.advance(1_500);
+  younger.send(get());
+  world.advance(1_000);
   const fourth = world.client(get());
   assert.deepEqual(statusesOf(fourth), [200]);
   assert.equal(isOver(oldest), true);
   assert.equal(isOver(younger), false);
   assert.equal(isOver(busy), false);
+  world.advance(2_500);
   const fifth = world.client(get('/waits'));
   const sixth = world.client(get('/waits'));
   assert.equal(isOver(younger) && isOver(fourth), true);
   const seventh = world.client(get()); // Nobody is idle now.
   assert.deepEqual(statusesOf(seventh), [503]);
-  assert.equal(world.listenerCell('refused'), 1);
+  assert.equal(world.listenerCell('refused'), 2);
   for (const client of [busy, fifth, sixth]) client.reset();
   world.advance(0);
   world.assertQuiet();
 });
 
-test('connection limit: who never had a request is not thrown out for others', async () => {
+test('connection limit: who has just come is not thrown out for others, a silent one is', async () => {
   const world = await openWorld({ limits: 'connections = 2' });
   listenOrigin(world.sim, ORIGIN, answering());
   const silent = [world.client(), world.client()];
@@ -166,6 +171,11 @@ test('connection limit: who never had a request is not thrown out for others', a
   silent[0]!.send(get());
   world.advance(0);
   assert.deepEqual(statusesOf(silent[0]!), [200]);
+  world.advance(1_500);
+  silent[0]!.send(get());
+  world.advance(1_000);
+  assert.deepEqual(statusesOf(world.client(get())), [200]);
+  assert.deepEqual(silent.map(isOver), [false, true], 'who is in use keeps its place');
   world.assertQuiet();
 });
 

@@ -13,13 +13,15 @@ import { object } from './schema-compound.ts';
 import { parseToml } from './toml-document.ts';
 import { TomlPositions } from './toml-positions.ts';
 
+const WEB = '[listeners.web]\naddress = ":8080"\n';
+
 /** Parts of files: good ones, ones that cannot stand alone or together, and broken ones. */
 const PARTS = [
   'drain-timeout = "5s"\n',
   'include = ["conf.d/*.toml"]\n',
   'limits.head-size = "8KiB"\n',
   'routes.inline = { service = "s" }\n',
-  '[listeners.web]\naddress = ":8080"\n',
+  WEB,
   '[routes.a]\nhost = "a.test" # A comment.\nservice = "s"\n',
   '[routes.a]\r\nhost = "a.test"\r\nservice = "t"\r\n',
   '[routes.a.header]\nx-a = "1"\n',
@@ -67,7 +69,8 @@ test('load-memory: reads a text as if it had been parsed whole, whatever it read
         before = own;
       }
     }),
-    { numRuns: 1_000 },
+    // Chance alone makes a table come twice in half of the runs only.
+    { numRuns: 1_000, examples: [[[WEB + PARTS[5]!, WEB + PARTS[6]!]]] },
   );
   assert.ok(sharedCount > 0, 'nothing was ever taken over');
 });

@@ -47,6 +47,12 @@ export class ClientClock {
     if (wait !== Wait.none) this.timer.set(timeoutOf(wait, this.plane.linked.limits));
   }
 
+  /** How long it has waited. */
+  get waitedMs(): number {
+    if (this.wait === Wait.none) return 0;
+    return timeoutOf(this.wait, this.plane.linked.limits) - this.timer.remainingMs;
+  }
+
   stop(): void {
     this.wait = Wait.none;
     this.timer.clear();

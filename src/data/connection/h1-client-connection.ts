@@ -23,10 +23,13 @@ import type { Plane } from '../exchange/plane.ts';
 import type { Chunk, Connection, ConnectionEvents } from '../io/backend.ts';
 import { OverloadLevel } from '../overload/overload-level.ts';
 import { ClientClock, Wait } from './client-clock.ts';
+import { clientFault } from './client-fault.ts';
 import type { RequestSink } from './h1-request-reader.ts';
 import { H1RequestReader, State } from './h1-request-reader.ts';
 import { H1ResponseSender } from './h1-response-sender.ts';
 
+/** Who has just come is about to send. */
+const NEW_IDLE_MS = 2_000;
 /** Who keeps count of open connections. */
 export interface ConnectionOwner {
   /** The generation that routes exchanges begun from now on … */
@@ -79,10 +82,12 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream, Reque
     else this.sender.keepAlive = false;
   }
 
-  /** Makes room for others, at once, when it has had an answer and nothing came since. */
-  closeIfUnused(): boolean {
-    const isUnused = this.reader.state === State.idle && this.clock.wait === Wait.keepAlive;
-    if (!isUnused || this.exchangeCount === 0 || !this.connection.isDrained) return false;
+  /** Makes room for others, at once, when nothing is in progress and nothing came for `idleMs`. */
+  closeIfUnused(idleMs: number): boolean {
+    const isUnused = this.reader.state === State.idle && this.clock.wait !== Wait.write;
+    if (!isUnused || !this.connection.isDrained) return false;
+    const leastMs = this.exchangeCount > 0 ? idleMs : Math.max(idleMs, NEW_IDLE_MS);
+    if (this.clock.waitedMs < leastMs) return false;
     this.connection.abort();
     this.onGone();
     return true;
@@ -160,7 +165,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream, Reque
     const exchange = this.exchange;
     this.exchange = null;
     try {
-      exchange?.abandon(faultOf(fault));
+      exchange?.abandon(clientFault(fault));
     } catch (error) {
       this.plane.reportInternal(error);
     }
@@ -437,10 +442,4 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream, Reque
       this.plane.reportInternal(second);
     }
   }
-}
-
-/** What the backend's reason for a closed connection means on the client's side. */
-function faultOf(fault: Fault): Fault {
-  if (fault === Fault.memoryLimit) return fault; // Ours: the client did nothing.
-  return fault === Fault.upstreamReset ? Fault.clientReset : Fault.clientClosed;
 }

@@ -180,6 +180,8 @@ export interface Timer {
   set(delayMs: number): void;
   clear(): void;
   readonly isSet: boolean;
+  /** Time until it fires, as exact as the wheel; 0 when it is not set. */
+  readonly remainingMs: number;
 }
 
 export interface IoBackend {

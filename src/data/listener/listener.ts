@@ -49,6 +49,8 @@ const REFUSING_MAX = 256;
 const CROWDED_SHARE = 15 / 16;
 /** Connections looked at for one that is idle, per new connection. */
 const SWEEP_LOOK_MAX = 64;
+/** Whoever was silent this long makes room for a newcomer; who is in use never does. */
+const CROWDED_IDLE_MS = 2_000;
 
 /** Events nobody needs any more. */
 const IGNORED: ConnectionEvents = {
@@ -173,7 +175,9 @@ export class Listener implements ListenEvents, ConnectionOwner {
     }
     const { limits } = plane.linked;
     const totalMax = shareOf(limits.connectionsMax, workerCount);
-    if (counts.total >= totalMax * CROWDED_SHARE) this.idleSweep.close(1, SWEEP_LOOK_MAX);
+    if (counts.total >= totalMax * CROWDED_SHARE) {
+      this.idleSweep.close(1, SWEEP_LOOK_MAX, CROWDED_IDLE_MS);
+    }
     const cells = plane.cells;
     const address = connection.peerAddress;
     const fault = counts.check(
@@ -239,7 +243,7 @@ export class Listener implements ListenEvents, ConnectionOwner {
    * @returns how many were closed, at most `max`
    */
   closeUnused(max: number): number {
-    return this.idleSweep.close(max, this.connections.size);
+    return this.idleSweep.close(max, this.connections.size, 0);
   }
 
   /** Gives up clients that have taken nothing of their answer for `stalledMs`. */

@@ -10,8 +10,8 @@
 
 /** A connection that can be asked to make room. */
 export interface Idler {
-  /** Closes at once if nothing is in progress and it had a request before. @returns whether so */
-  closeIfUnused(): boolean;
+  /** Closes at once if nothing is in progress and nothing came for `idleMs`. @returns whether so */
+  closeIfUnused(idleMs: number): boolean;
 }
 
 export class IdleSweep {
@@ -24,10 +24,11 @@ export class IdleSweep {
   }
 
   /**
-   * Looks at `lookMax` connections, at most all of them once, and closes up to `closeMax`.
+   * Looks at `lookMax` connections, at most all of them once, and closes up to `closeMax` that
+   * have been idle for `idleMs`.
    * @returns how many were closed
    */
-  close(closeMax: number, lookMax: number): number {
+  close(closeMax: number, lookMax: number, idleMs: number): number {
     const looks = Math.min(lookMax, this.connections.size);
     let closed = 0;
     for (let i = 0; i < looks && closed < closeMax; i++) {
@@ -37,7 +38,7 @@ export class IdleSweep {
         next = this.hand.next();
         if (next.done === true) return closed;
       }
-      if (next.value.closeIfUnused()) closed++;
+      if (next.value.closeIfUnused(idleMs)) closed++;
     }
     return closed;
   }

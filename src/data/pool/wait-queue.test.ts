@@ -96,3 +96,12 @@ test('wait queue: a shorter timeout of a new generation is kept behind longer on
   sim.advanceMs(9_000);
   assert.equal(queue.count, 0);
 });
+
+test('wait queue: holds more than a call can have arguments', () => {
+  const { sim, queue, attempt } = setUp();
+  const one = attempt('one');
+  queue.add(one, 1_000);
+  for (let i = 0; i < 200_000; i++) queue.add(one, 2_000);
+  sim.advanceMs(1_000);
+  assert.equal(queue.count, 200_000);
+});

@@ -192,3 +192,46 @@ test('service state: a measurement that nobody answers does not hold up those wh
   assert.equal(state.enter(waiter('next')), Fault.none);
   assert.deepEqual(log, ['waiting']);
 });
+
+test('service state: at most one trial, also when those who wait come first', () => {
+  const { sim, state, log, waiter } = setUp(specOf({ exchangesMax: 3 }, BREAKER));
+  for (const name of ['a', 'b', 'c', 'd']) state.enter(waiter(name));
+  state.configure(specOf({ exchangesMax: 1 }, BREAKER), { schedule: [] });
+  state.leave(Outcome.bad, false);
+  state.leave(Outcome.bad, false);
+  assert.equal(state.enter(waiter('open')), Fault.circuitOpen, 'd waits: there is no place');
+  sim.advanceMs(500);
+  state.inProgress = 0; // Places come about by themselves where limits follow something else.
+  assert.equal(state.enter(waiter('e')), Fault.circuitOpen);
+  assert.deepEqual(log, ['d'], 'the trial');
+});
+
+test('service state: a waiter that throws does not stop those behind it for good', () => {
+  const { state, log, waiter } = setUp(specOf({ exchangesMax: 1 }));
+  state.enter(waiter('a'));
+  state.enter(
+    waiter('broken', () => {
+      throw new Error('broken');
+    }),
+  );
+  state.enter(waiter('c'));
+  assert.throws(() => leave(state), /broken/);
+  leave(state);
+  assert.deepEqual(log, ['broken', 'c']);
+});
+
+test('service state: an adaptive limit counts no request that has its head', () => {
+  const { state, log, waiter } = setUp(specOf({ isAdaptive: true, exchangesMax: 5 }));
+  for (let i = 0; i < 3; i++) assert.equal(state.enter(waiter('first')), Fault.none);
+  assert.equal(state.enter(waiter('second')), WAITING);
+  state.onHead();
+  assert.deepEqual(log, ['second']);
+  state.onHead();
+  assert.equal(state.enter(waiter('third')), Fault.none);
+  assert.equal(state.enter(waiter('fourth')), WAITING);
+  state.onHead();
+  assert.deepEqual(log, ['second'], 'the ceiling counts all');
+  state.leave(Outcome.good, false, true);
+  assert.equal(state.answered, 2);
+  assert.deepEqual(log, ['second', 'fourth']);
+});

@@ -24,6 +24,10 @@ export class SimTimer implements Timer {
     if (this.#deadlineMs < this.#eventAtMs) this.#look(this.#deadlineMs);
   }
 
+  get remainingMs(): number {
+    return this.isSet ? this.#deadlineMs - this.#world.nowMs : 0;
+  }
+
   clear(): void {
     this.isSet = false;
   }
