@@ -109,9 +109,9 @@ function upgrading(t: test.TestContext) {
 test('supervisor: a process that dies is started again, later and later', (t) => {
   const { children, first, written, pass } = start(t);
   first.ready(3);
-  for (const [index, delayMs] of [100, 200, 400, 800].entries()) {
+  for (const [index, delayMs] of [0, 100, 200, 400].entries()) {
     children[index]!.exit('SIGKILL', null);
-    pass(delayMs - 1);
+    if (delayMs > 0) pass(delayMs - 1);
     assert.equal(children.length, index + 1);
     pass(1);
     assert.equal(children.length, index + 2);
@@ -119,7 +119,7 @@ test('supervisor: a process that dies is started again, later and later', (t) =>
   const last = children.at(-1)!;
   assert.equal(last.start.heritage.generation, 3, 'what the last good one handed over');
   assert.equal(last.start.restarts, 4);
-  assert.match(written[0]!, /ended \(SIGKILL\) after 0\.1 s; start 1 of another one in 100 ms/);
+  assert.match(written[0]!, /ended \(SIGKILL\) after 0\.1 s; start 1 of another one now/);
   last.ready();
   last.livedMs = 2_001;
   last.exit('code 1', 1);

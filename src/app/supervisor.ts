@@ -25,6 +25,7 @@ import { SocketBroker } from './socket-broker.ts';
 import { writeError } from './standard-error.ts';
 import { version } from './version.ts';
 
+/** The first restart is at once; this is before the second. */
 const RESTART_DELAY_MIN_MS = 100;
 const RESTART_DELAY_MAX_MS = 10_000;
 /** A signal this soon after another is the same one, sent by a terminal and by npm alike. */
@@ -83,7 +84,7 @@ export class Supervisor {
   private readonly draining = new Set<Child>();
   private hasServed = false;
   private restarts = 0;
-  private restartDelayMs = RESTART_DELAY_MIN_MS;
+  private restartDelayMs = 0;
   private restartTimer: NodeJS.Timeout | undefined;
   private upgrades = 0;
   private upgradeTimer: NodeJS.Timeout | undefined;
@@ -354,7 +355,7 @@ export class Supervisor {
       this.exitCode = this.exitCode || (code ?? 1);
       return this.checkEnd();
     }
-    if (child.isReady && child.livedMs > STABLE_MS) this.restartDelayMs = RESTART_DELAY_MIN_MS;
+    if (child.isReady && child.livedMs > STABLE_MS) this.restartDelayMs = 0;
     const lived = `${(child.livedMs / 1_000).toFixed(1)} s`;
     this.restart(`the proxy process ended (${end}) after ${lived}`);
   }
@@ -368,8 +369,10 @@ export class Supervisor {
     this.service.alive(); // To start this process again would not help the other.
     if (this.successor !== null) return say(`${reason}; its successor is starting already`);
     const delayMs = this.restartDelayMs;
-    this.restartDelayMs = Math.min(delayMs * 2, RESTART_DELAY_MAX_MS);
-    say(`${reason}; start ${this.restarts} of another one in ${delayMs} ms`);
+    const longerMs = Math.max(delayMs * 2, RESTART_DELAY_MIN_MS);
+    this.restartDelayMs = Math.min(longerMs, RESTART_DELAY_MAX_MS);
+    const when = delayMs === 0 ? 'now' : `in ${delayMs} ms`;
+    say(`${reason}; start ${this.restarts} of another one ${when}`);
     this.restartTimer = setTimeout(() => {
       this.current = this.spawn(this.command, this.workers);
     }, delayMs);

@@ -162,7 +162,7 @@ test('connection limit: idle connections make room, the oldest first', async () 
   world.assertQuiet();
 });
 
-test('connection limit: who has just come is not thrown out for others, a silent one is', async () => {
+test('connection limit: a silent client makes room, one that has just come does not', async () => {
   const world = await openWorld({ limits: 'connections = 2' });
   listenOrigin(world.sim, ORIGIN, answering());
   const silent = [world.client(), world.client()];
