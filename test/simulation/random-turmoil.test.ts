@@ -29,7 +29,7 @@ const LEVELS = Object.values(OverloadLevel);
 /** From then on nothing is short any more. */
 const CALM_MS = 1_600;
 const only = process.env['SEED'];
-const seedCount = Number(process.env['SEEDS'] ?? 300);
+const seedCount = Number(process.env['SEEDS'] ?? 500);
 
 /** What a run must not leave anything in, of every generation. */
 interface Seen {
