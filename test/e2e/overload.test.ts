@@ -67,18 +67,19 @@ test(
     t.after(() => clients.forEach((client) => client.destroy()));
     busy.send(get('/later'));
     let most = 0;
-    for (let round = 0; round < 40; round++) {
+    for (let round = 0; round < 7; round++) {
       const some = Array.from({ length: 20 }, () => new RawClient(port));
       clients.push(...some);
       for (const client of some) client.send(get());
       const isAnswered = (client: RawClient): boolean => answersOf(client) === 1;
       await until(() => some.every(isAnswered), `the answers of round ${round}`, 10_000);
+      await delay(2_100); // So long a place is kept for who was there.
       most = Math.max(most, treeUsage(processTree(child.pid)[1]!).descriptorCount);
     }
     assert.ok(most < FILES_MAX - 16, `${most} descriptors`);
     await until(() => answersOf(busy) === 1, 'the answer of the busy one');
     assert.equal(child.exit, null);
-    assert.ok(clients.filter(({ closed }) => closed !== null).length > 500, 'idle ones made room');
+    assert.ok(clients.filter(({ closed }) => closed !== null).length > 30, 'idle ones made room');
   },
 );
 

@@ -29,7 +29,7 @@ import { H1RequestReader, State } from './h1-request-reader.ts';
 import { H1ResponseSender } from './h1-response-sender.ts';
 
 /** Who has just come is about to send. */
-const NEW_IDLE_MS = 2_000;
+const NEW_IDLE_MS = 1_000;
 /** Who keeps count of open connections. */
 export interface ConnectionOwner {
   /** The generation that routes exchanges begun from now on … */
@@ -82,15 +82,18 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream, Reque
     else this.sender.keepAlive = false;
   }
 
-  /** Makes room for others, at once, when nothing is in progress and nothing came for `idleMs`. */
-  closeIfUnused(idleMs: number): boolean {
+  /** As in Idler: how long the client has been silent between requests; -1 while it is not. */
+  get unusedMs(): number {
     const isUnused = this.reader.state === State.idle && this.clock.wait !== Wait.write;
-    if (!isUnused || !this.connection.isDrained) return false;
-    const leastMs = this.exchangeCount > 0 ? idleMs : Math.max(idleMs, NEW_IDLE_MS);
-    if (this.clock.waitedMs < leastMs) return false;
+    if (!isUnused || !this.connection.isDrained) return -1;
+    const waitedMs = Math.max(this.clock.waitedMs, 0);
+    return this.exchangeCount === 0 && waitedMs < NEW_IDLE_MS ? -1 : waitedMs;
+  }
+
+  /** Closes at once, in favour of others. Only while it is unused. */
+  makeRoom(): void {
     this.connection.abort();
     this.onGone();
-    return true;
   }
 
   /** Gives the client up when it has taken nothing of what is queued for `stalledMs`. */

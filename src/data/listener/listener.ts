@@ -49,7 +49,7 @@ const REFUSING_MAX = 256;
 const CROWDED_SHARE = 15 / 16;
 /** Connections looked at for one that is idle, per new connection. */
 const SWEEP_LOOK_MAX = 64;
-/** Whoever was silent this long makes room for a newcomer; who is in use never does. */
+/** Only who was silent this long makes room for a newcomer: who is in use keeps its place. */
 const CROWDED_IDLE_MS = 2_000;
 
 /** Events nobody needs any more. */
@@ -175,9 +175,8 @@ export class Listener implements ListenEvents, ConnectionOwner {
     }
     const { limits } = plane.linked;
     const totalMax = shareOf(limits.connectionsMax, workerCount);
-    if (counts.total >= totalMax * CROWDED_SHARE) {
-      this.idleSweep.close(1, SWEEP_LOOK_MAX, CROWDED_IDLE_MS);
-    }
+    if (counts.total >= totalMax * CROWDED_SHARE)
+      this.idleSweep.closeLongest(SWEEP_LOOK_MAX, CROWDED_IDLE_MS);
     const cells = plane.cells;
     const address = connection.peerAddress;
     const fault = counts.check(
@@ -243,7 +242,7 @@ export class Listener implements ListenEvents, ConnectionOwner {
    * @returns how many were closed, at most `max`
    */
   closeUnused(max: number): number {
-    return this.idleSweep.close(max, this.connections.size, 0);
+    return this.idleSweep.close(max);
   }
 
   /** Gives up clients that have taken nothing of their answer for `stalledMs`. */

@@ -4,49 +4,55 @@ import test from 'node:test';
 import { IdleSweep } from './idle-sweep.ts';
 import type { Idler } from './idle-sweep.ts';
 
-function world(count: number, isBusy: (index: number) => boolean) {
+function world(count: number, unusedMsOf: (index: number) => number) {
   const closed: number[] = [];
-  let looks = 0;
+  const looks = { count: 0 };
   const connections = new Set<Idler>();
   for (let i = 0; i < count; i++) {
     const idler: Idler = {
-      closeIfUnused() {
-        looks++;
-        if (isBusy(i)) return false;
+      get unusedMs() {
+        looks.count++;
+        return unusedMsOf(i);
+      },
+      makeRoom() {
         closed.push(i);
         connections.delete(idler);
-        return true;
       },
     };
     connections.add(idler);
   }
-  return { sweep: new IdleSweep(connections), closed, connections, looks: () => looks };
+  return { sweep: new IdleSweep(connections), closed, connections, looks };
 }
 
 test('idle sweep: closes the oldest idle ones first and no more than asked', () => {
-  const { sweep, closed } = world(10, (i) => i % 2 === 0);
-  assert.equal(sweep.close(2, 100, 0), 2);
+  const { sweep, closed } = world(10, (i) => (i % 2 === 0 ? -1 : 0));
+  assert.equal(sweep.close(2), 2);
   assert.deepEqual(closed, [1, 3]);
-  assert.equal(sweep.close(100, 100, 0), 3);
+  assert.equal(sweep.close(100), 3);
   assert.deepEqual(closed, [1, 3, 5, 7, 9]);
 });
 
-test('idle sweep: looks at a bounded number, and goes on where it stopped', () => {
-  const { sweep, closed, looks } = world(1_000, (i) => i !== 70);
-  assert.equal(sweep.close(1, 32, 0), 0);
-  assert.equal(sweep.close(1, 32, 0), 0);
-  assert.equal(sweep.close(1, 32, 0), 1);
-  assert.deepEqual(closed, [70]);
-  assert.equal(looks(), 71);
+test('idle sweep: makes room with the one unused for longest, of a bounded number', () => {
+  const { sweep, closed, looks } = world(200, (i) => (i % 10) * 100 + i);
+  assert.equal(sweep.closeLongest(64, 500), true);
+  assert.deepEqual(closed, [59]);
+  assert.equal(looks.count, 64);
+  assert.equal(sweep.closeLongest(64, 500), true);
+  assert.deepEqual(closed, [59, 119], 'goes on where it stopped');
 });
 
-test('idle sweep: looks at nobody twice in a call, and starts over at the end', () => {
-  const { sweep, looks, connections } = world(5, () => true);
-  assert.equal(sweep.close(1, 1_000, 0), 0);
-  assert.equal(looks(), 5);
-  sweep.close(1, 3, 0);
-  sweep.close(1, 3, 0);
-  assert.equal(looks(), 11);
-  connections.clear();
-  assert.equal(sweep.close(1, 10, 0), 0);
+test('idle sweep: who was in use just now keeps its place', () => {
+  const { sweep, closed, connections } = world(50, (i) => (i === 7 ? -1 : i * 10));
+  assert.equal(sweep.closeLongest(64, 1_000), false);
+  assert.deepEqual(closed, []);
+  assert.equal(connections.size, 50);
+});
+
+test('idle sweep: goes round, and ends when there is nobody', () => {
+  const { sweep, closed, connections } = world(3, () => 5_000);
+  for (let i = 0; i < 3; i++) assert.equal(sweep.closeLongest(1, 1_000), true);
+  assert.equal(sweep.closeLongest(64, 1_000), false);
+  assert.equal(sweep.close(5), 0);
+  assert.equal(connections.size, 0);
+  assert.deepEqual(closed, [0, 1, 2]);
 });
