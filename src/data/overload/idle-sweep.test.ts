@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 import { IdleSweep } from './idle-sweep.ts';
 import type { Idler } from './idle-sweep.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 function world(count: number, unusedMsOf: (index: number) => number) {
   const closed: number[] = [];
@@ -46,6 +52,28 @@ test('idle sweep: who was in use just now keeps its place', () => {
   assert.equal(sweep.closeLongest(64, 1_000), false);
   assert.deepEqual(closed, []);
   assert.equal(connections.size, 50);
+});
+
+test('idle sweep: a connection that has left is held by nothing', () => {
+  const connections = new Set<Idler>();
+  const sweep = new IdleSweep(connections);
+  assert.equal(sweep.closeLongest(64, 0), false);
+  const gone: WeakRef<Idler>[] = [];
+  for (let i = 0; i < 1_000; i++) {
+    const idler: Idler = { unusedMs: -1, makeRoom() {} };
+    connections.add(idler);
+    if (i % 100 === 0) sweep.closeLongest(8, 0);
+    connections.delete(idler);
+    gone.push(new WeakRef(idler));
+  }
+  return new Promise<void>((resolve) => {
+    setImmediate(() => {
+      collectGarbage();
+      assert.equal(gone.filter((ref) => ref.deref() !== undefined).length, 0);
+      assert.equal(sweep.closeLongest(64, 0), false);
+      resolve();
+    });
+  });
 });
 
 test('idle sweep: goes round, and ends when there is nobody', () => {

@@ -2,10 +2,11 @@
  * Idle sweep: finds connections that wait for a further request, to close them in favour of who
  * needs their place.
  *
- * A clock hand over the connections in the order they were accepted: each call goes on where the
- * last one stopped and looks at a bounded number, so an accept under pressure costs the same with
- * ten connections and with ten thousand. The iterator of a Set lives through deletions and
- * additions.
+ * I1  a search for one looks at a bounded number and moves those to the end of the set, so that
+ *     the next search looks at others: an accept under pressure costs the same with ten
+ *     connections and with ten thousand.
+ * I2  no iterator outlives a call: one that stands still keeps every connection that was ever in
+ *     the set since then.
  */
 
 /** A connection that can be asked to make room. */
@@ -16,24 +17,22 @@ export interface Idler {
   makeRoom(): void;
 }
 
-export class IdleSweep {
-  private readonly connections: ReadonlySet<Idler>;
-  private hand: Iterator<Idler>;
+export class IdleSweep<Connection extends Idler> {
+  private readonly connections: Set<Connection>;
+  private readonly looked: Connection[] = [];
 
-  constructor(connections: ReadonlySet<Idler>) {
+  /** @param connections in order of age at first; I1 changes the order */
+  constructor(connections: Set<Connection>) {
     this.connections = connections;
-    this.hand = connections.values();
   }
 
-  /** Closes up to `closeMax` unused ones, the oldest first. @returns how many were closed */
+  /** Closes up to `closeMax` unused ones, the first of the set first. @returns how many */
   close(closeMax: number): number {
-    const looks = this.connections.size;
     let closed = 0;
-    for (let i = 0; i < looks && closed < closeMax; i++) {
-      const next = this.next();
-      if (next === null) return closed;
-      if (next.unusedMs < 0) continue;
-      next.makeRoom();
+    for (const connection of this.connections) {
+      if (closed >= closeMax) break;
+      if (connection.unusedMs < 0) continue;
+      connection.makeRoom();
       closed++;
     }
     return closed;
@@ -45,27 +44,23 @@ export class IdleSweep {
    * @returns whether one was closed
    */
   closeLongest(lookMax: number, unusedMs: number): boolean {
-    const looks = Math.min(lookMax, this.connections.size);
-    let longest: Idler | null = null;
+    const { connections, looked } = this;
+    let longest: Connection | null = null;
     let longestMs = unusedMs;
-    for (let i = 0; i < looks; i++) {
-      const next = this.next();
-      if (next === null) break;
-      const nextMs = next.unusedMs;
+    for (const connection of connections) {
+      if (looked.length >= lookMax) break;
+      looked.push(connection);
+      const nextMs = connection.unusedMs;
       if (nextMs < longestMs) continue;
-      longest = next;
+      longest = connection;
       longestMs = nextMs;
     }
+    for (const connection of looked) {
+      connections.delete(connection);
+      connections.add(connection);
+    }
+    looked.length = 0;
     longest?.makeRoom();
     return longest !== null;
-  }
-
-  private next(): Idler | null {
-    let next = this.hand.next();
-    if (next.done === true) {
-      this.hand = this.connections.values();
-      next = this.hand.next();
-    }
-    return next.done === true ? null : next.value;
   }
 }
