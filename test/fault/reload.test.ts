@@ -94,7 +94,7 @@ test('F17 reload: thousands of routes and huge calls stall no worker', async (t)
   const report = await stage.client.stop();
   const huge = phaseOf(report, 'huge');
   assertClean(huge, ['new', 'kept', 'post', 'socket']);
-  const limitMs = Math.max(inForm(300, 50), phaseOf(report, 'calm').latency.p99 * 2);
+  const limitMs = Math.max(inForm(2_000, 50), phaseOf(report, 'calm').latency.p99 * 2);
   assert.ok(huge.latency.p99 <= limitMs, `p99 ${huge.latency.p99} ms, over ${limitMs} ms`);
 });
 

@@ -37,7 +37,7 @@ test('F11 descriptors: a flood beyond the limit cuts no answer and burns no CPU'
   t.after(() => [...clients, ...downloads].forEach((client) => client.destroy()));
   await delay(1_000);
   const cpu = await stage.cpuDuring(() => delay(inForm(2_000, 10_000)));
-  assert.ok(cpu < inForm(0.5, 0.15), `${(cpu * 100).toFixed(0)} % of a core`);
+  assert.ok(cpu < inForm(0.7, 0.15), `${(cpu * 100).toFixed(0)} % of a core`);
   assert.equal(stage.child.exit, null);
   const isDone = (): boolean => downloads.every(({ received }) => received.includes('\r\n0\r\n'));
   await until(isDone, 'the downloads that ran before the flood', 10_000);
