@@ -3,10 +3,18 @@
  * changes when more is added.
  */
 
-/** 32-bit integers. */
-export class GrowingInts {
+const SIZE_MIN = 64;
+
+class Growing<Values extends Int32Array | Uint8Array> {
   size = 0;
-  #values = new Int32Array(64);
+  readonly #make: (size: number) => Values;
+  #values: Values;
+
+  /** @param make zeroed values */
+  constructor(make: (size: number) => Values) {
+    this.#make = make;
+    this.#values = make(SIZE_MIN);
+  }
 
   get(index: number): number {
     return this.#values[index]!;
@@ -27,48 +35,27 @@ export class GrowingInts {
     this.size += count;
   }
 
-  copy(): Int32Array {
-    return this.#values.slice(0, this.size);
+  copy(): Values {
+    return this.#values.slice(0, this.size) as Values;
   }
 
   #grow(needed: number): void {
-    const values = new Int32Array(Math.max(needed, this.#values.length * 2));
+    const values = this.#make(Math.max(needed, this.#values.length * 2));
     values.set(this.#values);
     this.#values = values;
   }
 }
 
+/** 32-bit integers. */
+export class GrowingInts extends Growing<Int32Array> {
+  constructor() {
+    super((size) => new Int32Array(size));
+  }
+}
+
 /** Bytes. */
-export class GrowingBytes {
-  size = 0;
-  #values = new Uint8Array(64);
-
-  get(index: number): number {
-    return this.#values[index]!;
-  }
-
-  set(index: number, value: number): void {
-    this.#values[index] = value;
-  }
-
-  push(value: number): void {
-    if (this.size === this.#values.length) this.#grow(this.size + 1);
-    this.#values[this.size++] = value;
-  }
-
-  /** Adds `count` zeroes. */
-  reserve(count: number): void {
-    if (this.size + count > this.#values.length) this.#grow(this.size + count);
-    this.size += count;
-  }
-
-  copy(): Uint8Array {
-    return this.#values.slice(0, this.size);
-  }
-
-  #grow(needed: number): void {
-    const values = new Uint8Array(Math.max(needed, this.#values.length * 2));
-    values.set(this.#values);
-    this.#values = values;
+export class GrowingBytes extends Growing<Uint8Array> {
+  constructor() {
+    super((size) => new Uint8Array(size));
   }
 }
