@@ -103,8 +103,8 @@ async function main(): Promise<void> {
       console.log(`✔ ${check.name}`);
     }
     process.kill(-child.pid!, 'SIGTERM');
-    const ended = await Promise.race([exited, delay(STOP_MS_MAX, null, { ref: false })]);
-    assert.ok(ended !== null, `still running ${STOP_MS_MAX} ms after SIGTERM`);
+    await waitForEnd(child.pid!);
+    await exited;
     await assert.rejects(request('/'), 'port 8080 still answers');
     console.log('✔ stopped');
   } finally {
@@ -112,12 +112,32 @@ async function main(): Promise<void> {
   }
 }
 
+/** npm may be gone before what it started: waits for the last process of the group. */
+async function waitForEnd(group: number): Promise<void> {
+  const startedMs = performance.now();
+  while (isRunning(group)) {
+    const spentMs = performance.now() - startedMs;
+    assert.ok(spentMs < STOP_MS_MAX, `still running ${STOP_MS_MAX} ms after SIGTERM`);
+    await delay(POLL_MS);
+  }
+}
+
+function isRunning(group: number): boolean {
+  try {
+    return process.kill(-group, 0);
+  } catch {
+    return false;
+  }
+}
+
 /** Leaves nothing behind: asks twice (the second signal aborts), then kills the group. */
 async function stopAll(child: ChildProcess): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGTERM', 'SIGKILL'] as const) {
-    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (!isRunning(child.pid!)) return;
     process.kill(-child.pid!, signal);
-    await Promise.race([once(child, 'exit'), delay(ABORT_MS, null, { ref: false })]);
+    for (let spentMs = 0; spentMs < ABORT_MS && isRunning(child.pid!); spentMs += POLL_MS) {
+      await delay(POLL_MS);
+    }
   }
 }
 
