@@ -6,6 +6,7 @@
 import type { EndpointHealth, OutlierReport } from './health.ts';
 import type { LogLevel, Snapshot } from './snapshot.ts';
 import type { SnapshotUpdate } from './snapshot-update.ts';
+import type { CertificateUpdate, ChallengeSpec, TicketSecrets, TlsState } from './tls.ts';
 
 /** What a worker is started with. */
 export interface WorkerStart {
@@ -19,6 +20,7 @@ export interface WorkerStart {
   /** Buffers of the access log, filled here and written to the file by control. */
   readonly accessLogBuffers: readonly SharedArrayBuffer[];
   readonly listenerFds: ListenerFds;
+  readonly tls: TlsState;
 }
 
 /**
@@ -41,6 +43,16 @@ export type ToWorker =
     }
   /** What has changed about endpoints; all others stay as they were. */
   | { readonly type: 'health'; readonly endpoints: readonly EndpointHealth[] }
+  | { readonly type: 'certificates'; readonly update: CertificateUpdate }
+  /** The challenges that are open now, all of them; `challenged` answers when they are. */
+  | {
+      readonly type: 'challenges';
+      readonly revision: number;
+      readonly challenges: readonly ChallengeSpec[];
+    }
+  | { readonly type: 'ticket-secrets'; readonly secrets: TicketSecrets }
+  /** Answers `certificate-wanted`: the certificate came before this, or there will be none. */
+  | { readonly type: 'certificate-settled'; readonly name: string }
   /** The access log buffer may be filled again. */
   | { readonly type: 'log-written'; readonly buffer: number }
   /**
@@ -57,6 +69,9 @@ export type FromWorker =
   | { readonly type: 'listen-failed'; readonly listener: string; readonly message: string }
   /** The snapshot of that generation routes requests from now on, and its listeners listen. */
   | { readonly type: 'linked'; readonly generation: number }
+  | { readonly type: 'challenged'; readonly revision: number }
+  /** A client waits for a certificate that may be got on demand. */
+  | { readonly type: 'certificate-wanted'; readonly name: string; readonly peerAddress: string }
   | { readonly type: 'outlier'; readonly report: OutlierReport }
   | { readonly type: 'log-filled'; readonly buffer: number; readonly size: number }
   | { readonly type: 'log'; readonly level: LogLevel; readonly message: string }

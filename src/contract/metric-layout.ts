@@ -81,10 +81,20 @@ export const WorkerCell = {
   connections: 26,
   /** CPU time of the thread; set, not added. */
   cpuUs: 27,
+  /** TLS contexts built: one per certificate and policy, then kept. */
+  tlsContextsBuilt: 28,
+  /** (g) TLS contexts kept. */
+  tlsContexts: 29,
+  /** (g) Handshakes in progress. */
+  handshakesInProgress: 30,
+  /** (g) Certificates this worker can serve. */
+  certificates: 31,
   /** One cell per fault, indexed by `Fault`. */
   faults: FAULT_CELL,
   /** Histogram of sampled route lookups, in ns. */
   routeLookupNs: LOOKUP_CELL,
+  /** Histogram of TLS handshakes with clients, in µs. */
+  handshakeUs: LOOKUP_CELL + HISTOGRAM_CELLS,
 } as const;
 
 /** Offsets in a listener's block. */
@@ -95,6 +105,10 @@ export const ListenerCell = {
   refused: 2,
   receivedBytes: 3,
   sentBytes: 4,
+  /** TLS handshakes by how they ended; three cells in this order. */
+  handshakesFull: 5,
+  handshakesResumed: 6,
+  handshakesFailed: 7,
 } as const;
 
 /** Offsets in a route's block. */
@@ -184,7 +198,7 @@ const ROUTE_CELLS = roundUp(RouteCell.durationUs + HISTOGRAM_CELLS);
 const SERVICE_CELLS = 8;
 const ENDPOINT_CELLS = roundUp(EndpointCell.connectUs + HISTOGRAM_CELLS);
 
-const LISTENERS_START = roundUp(LOOKUP_CELL + HISTOGRAM_CELLS);
+const LISTENERS_START = roundUp(LOOKUP_CELL + 2 * HISTOGRAM_CELLS);
 const SERVICES_START = LISTENERS_START + METRIC_INDEX_MAX * LISTENER_CELLS;
 const ROUTES_START = SERVICES_START + METRIC_INDEX_MAX * SERVICE_CELLS;
 const ENDPOINTS_START = ROUTES_START + (METRIC_INDEX_MAX + 1) * ROUTE_CELLS;
@@ -221,6 +235,9 @@ const WORKER_GAUGES = [
   WorkerCell.linkUs,
   WorkerCell.overloadLevel,
   WorkerCell.connections,
+  WorkerCell.tlsContexts,
+  WorkerCell.handshakesInProgress,
+  WorkerCell.certificates,
 ];
 
 const FAMILIES: {

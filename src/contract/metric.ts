@@ -49,6 +49,7 @@ const POWERS_NS = [6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
 
 const STATUS_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'];
 const RELOAD_RESULTS = ['applied', 'unchanged', 'rejected'];
+const HANDSHAKE_RESULTS = ['full', 'resumed', 'failed'];
 const ACQUIRE_RESULTS = ['reused', 'connected', 'queued', 'refused'];
 
 type Rest = Partial<MetricDefinition>;
@@ -143,6 +144,10 @@ export const METRICS: readonly MetricDefinition[] = [
     'connections_refused_total',
     'Client connections closed at once because a connection limit was reached.',
   ),
+  counter('listener', ListenerCell.handshakesFull, {
+    labels: ['listener', 'result'],
+    values: HANDSHAKE_RESULTS,
+  })('tls_handshakes_total', 'TLS handshakes with clients by result: full, resumed, or failed.'),
   counter('listener', ListenerCell.receivedBytes)(
     'received_bytes_total',
     'Bytes received on client connections.',
@@ -219,6 +224,26 @@ export const METRICS: readonly MetricDefinition[] = [
   counter('worker', WorkerCell.acquireReused, { labels: ['result'], values: ACQUIRE_RESULTS })(
     'pool_acquires_total',
     'How attempts got a connection: reused, connected, queued first, or refused.',
+  ),
+  histogram('worker', WorkerCell.handshakeUs, MICROS)(
+    'tls_handshake_duration_seconds',
+    'Time of a TLS handshake with a client, from the first byte to its end.',
+  ),
+  gauge('worker', WorkerCell.handshakesInProgress)(
+    'tls_handshakes_in_progress',
+    'TLS handshakes with clients that have not ended.',
+  ),
+  gauge('worker', WorkerCell.certificates, { merge: 'max' })(
+    'tls_certificates',
+    'Certificates that can be served.',
+  ),
+  gauge('worker', WorkerCell.tlsContexts)(
+    'tls_contexts',
+    'TLS contexts kept: one per certificate and policy in use, and worker.',
+  ),
+  counter('worker', WorkerCell.tlsContextsBuilt)(
+    'tls_contexts_built_total',
+    'TLS contexts built. Growing with the handshakes: more certificates are in use than are kept.',
   ),
   histogram('worker', WorkerCell.routeLookupNs, { scale: 1e-9, powers: POWERS_NS })(
     'route_lookup_seconds',

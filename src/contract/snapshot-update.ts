@@ -9,6 +9,7 @@
 import { assert } from '../base/assert.ts';
 import type { MetricBlock } from './metric-layout.ts';
 import type { RouterTables } from './router-tables.ts';
+import type { TlsSpec } from './tls.ts';
 import type {
   LimitsSpec,
   ListenerSpec,
@@ -36,6 +37,7 @@ export interface SnapshotDelta {
   readonly services: ListDelta<ServiceSpec> | null;
   readonly transports: ListDelta<TransportSpec> | null;
   readonly middlewares: ListDelta<MiddlewareSpec> | null;
+  readonly tls: TlsSpec | null;
   readonly limits: LimitsSpec | null;
   readonly observe: ObserveSpec | null;
   readonly drainTimeoutMs: number;
@@ -90,6 +92,7 @@ export function applySnapshotUpdate(current: Snapshot | null, update: SnapshotUp
     services: changeList(current.services, update.services),
     transports: changeList(current.transports, update.transports),
     middlewares: changeList(current.middlewares, update.middlewares),
+    tls: update.tls ?? current.tls,
     limits: update.limits ?? current.limits,
     observe: update.observe ?? current.observe,
     drainTimeoutMs: update.drainTimeoutMs,
@@ -115,6 +118,7 @@ export function updateBetween(
     services: listDelta(before.services, after.services),
     transports: listDelta(before.transports, after.transports),
     middlewares: listDelta(before.middlewares, after.middlewares),
+    tls: before.tls === after.tls ? null : after.tls,
     limits: before.limits === after.limits ? null : after.limits,
     observe: before.observe === after.observe ? null : after.observe,
     drainTimeoutMs: after.drainTimeoutMs,

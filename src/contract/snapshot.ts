@@ -9,6 +9,7 @@
 import type { BreakerSpec, ConcurrencySpec, OutlierSpec, RetrySpec } from './resilience.ts';
 import type { Rule } from './routing.ts';
 import type { RouterTables } from './router-tables.ts';
+import type { ProxyProtocolVersion, TlsSpec, UpstreamTlsSpec } from './tls.ts';
 
 export const SNAPSHOT_VERSION = 1;
 
@@ -22,6 +23,7 @@ export interface Snapshot {
   readonly services: readonly ServiceSpec[];
   readonly transports: readonly TransportSpec[];
   readonly middlewares: readonly MiddlewareSpec[];
+  readonly tls: TlsSpec;
   readonly limits: LimitsSpec;
   readonly observe: ObserveSpec;
   readonly drainTimeoutMs: number;
@@ -37,6 +39,13 @@ export interface ListenerSpec {
   readonly port: number;
   /** CIDR ranges whose forwarded fields are believed. */
   readonly trustedProxies: readonly string[];
+  /** Index in `tls.policies`; -1: without TLS. */
+  readonly tls: number;
+  /**
+   * CIDR ranges whose connections begin with a PROXY protocol header (and must); null: none. From
+   * all others such a header is no request.
+   */
+  readonly proxyProtocol: readonly string[] | null;
   /** Stable index of this listener's metric block. */
   readonly metricIndex: number;
 }
@@ -53,6 +62,12 @@ export interface RouteSpec {
   readonly middlewares: readonly number[];
   /** When a reload changes the route, its tunnels and streams end after this; -1: they stay. */
   readonly streamsOnChangeMs: number;
+  /** What happens to its requests on listeners without TLS. */
+  readonly plainHttp: 'serve' | 'redirect' | 'refuse';
+  /** Port that a redirect leads to; 443 is left out of the URL. */
+  readonly httpsPort: number;
+  /** Value of Strict-Transport-Security on listeners with TLS; empty: not sent. */
+  readonly hsts: string;
   readonly metricIndex: number;
 }
 
@@ -79,6 +94,10 @@ export interface ServiceSpec {
   readonly retry: RetrySpec;
   readonly breaker: BreakerSpec | null;
   readonly concurrency: ConcurrencySpec;
+  /** For endpoints with TLS; null when it has none. */
+  readonly tls: UpstreamTlsSpec | null;
+  /** Sent ahead on every connection of a passthrough; null: not. */
+  readonly proxyProtocol: ProxyProtocolVersion | null;
   readonly metricIndex: number;
 }
 
@@ -99,7 +118,12 @@ export interface EndpointSpec {
   /** Name or numeric address; path for unix. */
   readonly host: string;
   readonly port: number;
-  /** Host field value when `passHost` is false: `host`, or `host:port` when the port is not 80. */
+  /** Requests go over TLS. */
+  readonly isTls: boolean;
+  /**
+   * Host field value when `passHost` is false: `host`, or `host:port` when the port is not the
+   * scheme's own.
+   */
   readonly authority: string;
   readonly weight: number;
   readonly metricIndex: number;

@@ -16,6 +16,7 @@
  */
 
 import type { Fault } from '../../contract/fault.ts';
+import type { ClientAuthMode, TlsVersion } from '../../contract/tls.ts';
 
 /**
  * A view of slab memory with a reference count. Readable bytes lie between `start` and `end` of
@@ -55,6 +56,77 @@ export interface ChunkSource {
   release(chunk: Chunk): void;
 }
 
+/**
+ * Settings, certificates and keys of TLS connections, built once: about a millisecond of work.
+ * Opaque; made by the backend that uses it.
+ */
+export interface TlsContext {
+  readonly isServer: boolean;
+}
+
+export interface ServerTlsOptions {
+  /** PEM, leaf first; several for several types of key. Not kept. */
+  readonly certificates: readonly { readonly chain: Uint8Array; readonly key: Uint8Array }[];
+  readonly minVersion: TlsVersion;
+  readonly maxVersion: TlsVersion;
+  readonly ciphers: readonly string[];
+  readonly groups: readonly string[];
+  readonly clientAuth: ClientAuthMode;
+  readonly clientCas: readonly string[];
+  readonly clientCrls: readonly string[];
+  /**
+   * 32 bytes from which the ticket key of this context is derived; null: no tickets. Contexts of
+   * other `ticketScope`s do not take each other's tickets.
+   */
+  readonly ticketSecret: Uint8Array | null;
+  readonly ticketScope: string;
+  /** DER of a response to staple; null: none. */
+  readonly ocsp: Uint8Array | null;
+}
+
+export interface ClientTlsOptions {
+  /** As in UpstreamTlsSpec. */
+  readonly verify: boolean;
+  readonly cas: readonly string[];
+  readonly cert: string;
+  readonly key: string;
+  readonly pins: readonly string[];
+  readonly minVersion: TlsVersion;
+}
+
+/** How an outgoing connection becomes a TLS client. */
+export interface ClientTls {
+  readonly context: TlsContext;
+  /** Asked for by SNI unless it is an address, and verified either way. */
+  readonly serverName: string;
+  /** Empty: nothing is offered. */
+  readonly alpn: readonly string[];
+}
+
+/** What a handshake has settled. */
+export interface TlsInfo {
+  /** `TLSv1.3`. */
+  readonly version: string;
+  /** OpenSSL's name. */
+  readonly cipher: string;
+  /** Empty: none was agreed on. */
+  readonly alpn: string;
+  readonly isResumed: boolean;
+  /** What the peer has shown; null: nothing. Verified where the context says so. */
+  readonly peerCertificate: PeerCertificate | null;
+}
+
+export interface PeerCertificate {
+  /** RFC 4514 text, leaf only. */
+  readonly subject: string;
+  readonly issuer: string;
+  /** Lower-case hex. */
+  readonly serial: string;
+  /** SHA-256 of the DER, lower-case hex. */
+  readonly fingerprint: string;
+  readonly names: readonly string[];
+}
+
 /** The world's side of a connection. Methods never throw and never call back (B2). */
 export interface Connection {
   /**
@@ -72,6 +144,8 @@ export interface Connection {
   readonly localPort: number;
   /** True from the first `close`, `abort` or `reset` on, and at the latest in `onClose`. */
   readonly isClosed: boolean;
+  /** Null on a connection without TLS, and until its handshake has ended. */
+  readonly tls: TlsInfo | null;
   /**
    * Sends `chunk.bytes[start, end)`. The backend takes its own reference for as long as it needs
    * the bytes (or copies them when the chunk is shared); the caller keeps and later releases its
@@ -110,7 +184,10 @@ export interface Connection {
 
 /** The product's side of a connection. */
 export interface ConnectionEvents {
-  /** An outgoing connection is established. Not called for accepted ones. */
+  /**
+   * An outgoing connection is established, its TLS handshake and verification included. Called for
+   * an accepted one only after `secure`: the handshake has ended.
+   */
   onOpen(): void;
   /**
    * Bytes arrived at `chunk.bytes[start, end)`, start < end. The chunk is borrowed for the call;
@@ -128,7 +205,8 @@ export interface ConnectionEvents {
    * is not numeric), `memoryLimit` (see `write`), `aborted` (our abort or reset). The owner
    * translates `upstreamReset` to its side. A write that meets a reset does not end reading: what
    * the peer sent before comes first, for 1 s at most; an origin that refuses a long request early
-   * is heard.
+   * is heard. In a handshake: `tlsHandshakeFailed` or `tlsClientRefused` when the peer is a client,
+   * `upstreamTlsFailed` or `upstreamCertificateInvalid` when it is an origin.
    */
   onClose(fault: Fault): void;
 }
@@ -148,6 +226,8 @@ export interface ConnectTarget {
   /** Numeric address for tcp (names are resolved by `resolve`), path for unix. */
   readonly host: string;
   readonly port: number;
+  /** Null or absent: without TLS. */
+  readonly tls?: ClientTls | null;
 }
 
 export interface Listening {
@@ -207,6 +287,31 @@ export interface IoBackend {
    * @param done called later, once: addresses in the resolver's order, empty on failure
    */
   resolve(host: string, done: (addresses: readonly string[]) => void): void;
+  /**
+   * Builds a context. Blocks for about a millisecond: keep it and use it again.
+   * @returns a sentence that says what is wrong when it cannot be built
+   */
+  serverTls(options: ServerTlsOptions): TlsContext | string;
+  clientTls(options: ClientTlsOptions): TlsContext | string;
+  /**
+   * First 16 bytes of every ticket that contexts of this secret and scope issue: tells from a
+   * ClientHello which of several secrets it was made with.
+   */
+  ticketName(secret: Uint8Array, scope: string): Uint8Array;
+  /**
+   * Makes an accepted connection a TLS server. `chunk.bytes[start, end)` is what was read from it
+   * so far, from the first byte of the ClientHello on; borrowed for the call. Nothing may have been
+   * written. The connection is `resume`d by this. `onOpen` follows, or `onClose`; until then nothing
+   * is read and nothing may be written. Plain bytes never reach `onReadable` from here on.
+   * @param alpn protocols in order of preference; a client that offers ALPN without any of them is
+   *             refused with the alert no_application_protocol (RFC 7301 §3.2). Empty: ignored.
+   */
+  secure(
+    connection: Connection,
+    context: TlsContext,
+    alpn: readonly string[],
+    hello: { readonly chunk: Chunk; readonly start: number; readonly end: number },
+  ): void;
   /**
    * Makes received bytes last past the callback: the same chunk with one more reference where
    * the chunk is not shared, else a fresh chunk holding a copy. Offsets change with a copy:
