@@ -27,6 +27,7 @@ export class DirectConnection implements Connection {
   readonly localAddress = '127.0.0.1';
   readonly localPort = 8_080;
   readonly isDrained = true;
+  readonly tls = null;
   isClosed = false;
   /** Bytes written so far. */
   writtenSize = 0;
@@ -124,6 +125,20 @@ export class DirectBackend implements IoBackend {
     this.defer(() => connection.events.onOpen());
     return connection;
   }
+
+  serverTls(): string {
+    return 'there is no TLS here';
+  }
+
+  clientTls(): string {
+    return 'there is no TLS here';
+  }
+
+  ticketName(): Uint8Array {
+    return new Uint8Array(16);
+  }
+
+  secure(): void {}
 
   resolve(host: string, done: (addresses: readonly string[]) => void): void {
     this.defer(() => done([host]));

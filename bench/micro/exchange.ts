@@ -12,6 +12,7 @@ import { getHeapStatistics } from 'node:v8';
 
 import { latin1Bytes } from '../../src/base/ascii.ts';
 import { createMetricBuffer } from '../../src/contract/metric-layout.ts';
+import type { TlsState } from '../../src/contract/tls.ts';
 import type { AttemptEvents } from '../../src/data/pool/attempt-events.ts';
 import { DataPlane } from '../../src/data/listener/data-plane.ts';
 import { appToml, compileToml } from '../../test/simulation/world.ts';
@@ -40,6 +41,12 @@ const CHUNKED =
   'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n' +
   `${(10_240).toString(16)}\r\n${'.'.repeat(10_240)}\r\n0\r\n\r\n`;
 
+const NO_TLS_STATE: TlsState = {
+  certificates: [],
+  challenges: [],
+  ticketSecrets: { current: new Uint8Array(32), previous: null },
+};
+
 interface Stage {
   readonly backend: DirectBackend;
   readonly plane: DataPlane;
@@ -53,7 +60,10 @@ async function openStage(): Promise<Stage> {
     workerCount: 1,
     middleware: fail,
     servesListener: () => true,
+    tls: NO_TLS_STATE,
+    wantCertificate: fail,
     reportInternal: fail,
+    reportProblem: fail,
     reportListenError: fail,
     reportOutlier: fail,
   };

@@ -9,6 +9,7 @@ import { MetricIndexes } from '../control/compile/metric-indexes.ts';
 import { loadConfig } from '../control/config/load-config.ts';
 import { memorySource } from '../control/config/memory-source.ts';
 import type { HealthRow } from '../control/probe/health-board.ts';
+import { EMPTY_DESK } from '../control/certificate/certificate-desk.ts';
 import { adminHost } from './admin-host.ts';
 import type { ControlView } from './admin-host.ts';
 
@@ -73,6 +74,7 @@ async function open() {
     endpoints: () => [row('up'), row('down'), row('out'), row('draining')],
     setDraining: () => 1,
     upgrade: () => Promise.resolve({ status: 'busy' }),
+    certificates: EMPTY_DESK,
     logLevel: () => 'warn',
     setLogLevel: () => {},
   };

@@ -15,6 +15,7 @@ import type {
 } from '../control/admin/admin-api.ts';
 import { metricBlocks } from '../control/admin/metric-source.ts';
 import type { MetricBlocks, WorkerCells } from '../control/admin/metric-source.ts';
+import type { CertificateDesk } from '../control/certificate/certificate-desk.ts';
 import type { HealthRow } from '../control/probe/health-board.ts';
 import type { Reloader } from '../control/apply/reloader.ts';
 import { MemoryGauge } from '../data/io/node/memory-gauge.ts';
@@ -58,6 +59,7 @@ export interface ControlView {
   /** As `AdminHost` says. */
   setDraining(endpoint: string, service: string | null, isDraining: boolean): number;
   upgrade(): Promise<UpgradeOutcome>;
+  readonly certificates: CertificateDesk;
   logLevel(): LogLevel;
   setLogLevel(level: LogLevel): void;
 }
@@ -71,6 +73,8 @@ export function adminHost(view: ControlView): AdminHost {
       workers: view.cells(),
       blocks: blocksOf(view.snapshot()),
       control: controlCells(view),
+      certificates: view.certificates.rows(),
+      certificateAttempts: view.certificates.attempts(),
     }),
     status: () => status(view),
     readiness: () => view.readiness(),
@@ -87,6 +91,7 @@ export function adminHost(view: ControlView): AdminHost {
     previewReload: () => view.reloader.preview(),
     setDraining: (endpoint, service, isDraining) => view.setDraining(endpoint, service, isDraining),
     upgrade: () => view.upgrade(),
+    certificates: view.certificates,
   };
 }
 

@@ -5,10 +5,11 @@
 import { globSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 
+import { certificateCheck } from '../control/certificate/certificate-pair.ts';
 import { readConfigFiles } from '../control/config/config-files.ts';
 import type { ConfigSource, Unreadable } from '../control/config/config-source.ts';
 import { loadConfig } from '../control/config/load-config.ts';
-import type { LoadedConfig } from '../control/config/load-config.ts';
+import type { LoadedConfig, LoadOptions } from '../control/config/load-config.ts';
 
 /** No configuration is that large; a device that never ends would fill the memory. */
 const FILE_SIZE_MAX = 64 * 1024 * 1024;
@@ -75,9 +76,14 @@ function isPattern(path: string): boolean {
   return /[*?[{]/.test(path);
 }
 
+/** How configurations are loaded everywhere: certificates are judged, by the clock of the wall. */
+export const FILE_LOAD_OPTIONS: LoadOptions = {
+  certificateCheck: certificateCheck(() => Date.now()),
+};
+
 /** Loads `path` and everything it includes. Never throws for what is in the files. */
 export function readConfig(path: string): Promise<LoadedConfig> {
-  return Promise.resolve(loadConfig(path, FILE_SOURCE));
+  return loadConfig(path, FILE_SOURCE, FILE_LOAD_OPTIONS);
 }
 
 /**

@@ -14,10 +14,9 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { endpointId } from '../contract/health.ts';
 import type { LimitsSpec, Snapshot } from '../contract/snapshot.ts';
 import type { Readiness, UpgradeOutcome } from '../control/admin/admin-api.ts';
-import { Autosave } from '../control/apply/autosave.ts';
 import { FailureSampler } from '../control/apply/failure-sample.ts';
 import { FileWatcher } from '../control/apply/file-watcher.ts';
-import type { Publication, SavedFile, WatchedInputs } from '../control/apply/reload-outcome.ts';
+import type { Publication, WatchedInputs } from '../control/apply/reload-outcome.ts';
 import { Reloader } from '../control/apply/reloader.ts';
 import { RollbackGuard } from '../control/apply/rollback.ts';
 import { Compiler } from '../control/compile/compiler.ts';
@@ -30,13 +29,14 @@ import { AccessLogOutput } from './access-log-output.ts';
 import type { ControlFigures } from './admin-host.ts';
 import { adminHost } from './admin-host.ts';
 import { AdminListeners } from './admin-listeners.ts';
-import { FILE_SOURCE } from './config-file.ts';
+import { FILE_LOAD_OPTIONS, FILE_SOURCE } from './config-file.ts';
 import type { BrokerClient } from './broker-client.ts';
+import { CertificatePlane } from './certificate-plane.ts';
 import type { DrainChanges, Heritage } from './orders.ts';
+import { ConfigAutosave } from './config-autosave.ts';
 import { collectGarbage } from './garbage.ts';
 import { limitsNotice, resolveLimits } from './process-limits.ts';
 import { startupLines } from './startup-lines.ts';
-import { autosaveFolder } from './state-folder.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 /** Changes closer together than this are told to the supervisor as one. */
@@ -72,10 +72,9 @@ export class ControlPlane {
   private readonly watcher: FileWatcher;
   private readonly accessLog: AccessLogOutput;
   private readonly admin: AdminListeners;
+  private readonly certificates: CertificatePlane;
   private readonly drained: Promise<void>;
-  private autosave: { readonly folder: string | null; readonly to: Autosave } | null = null;
-  /** Of folders that are no longer used. */
-  private autosaveFailures = 0;
+  private readonly autosave: ConfigAutosave;
   /** What the workers serve. */
   private config: Config;
   private snapshot: Snapshot;
@@ -95,6 +94,7 @@ export class ControlPlane {
     this.config = config;
     this.drained = new Promise((resolve) => (this.onDrained = resolve));
     this.accessLog = new AccessLogOutput(logger);
+    this.autosave = new ConfigAutosave(configPath, logger);
     this.compiler = new Compiler({
       generation: heritage.generation,
       resolveLimits: (asked) => this.resolveLimits(asked),
@@ -106,6 +106,15 @@ export class ControlPlane {
       random: () => Math.random(),
       setTimer: schedule,
       onCheck: (service, endpoint, result) => this.board.onCheck(service, endpoint, result),
+    });
+    this.certificates = new CertificatePlane({
+      configPath,
+      config,
+      tickets: heritage.tickets,
+      logger,
+      readers: () => this.pool.threads(),
+      send: (message) => this.pool.send(message),
+      onTickets: () => this.tellHeritage(),
     });
     this.pool = this.createPool();
     this.watcher = new FileWatcher({
@@ -130,6 +139,7 @@ export class ControlPlane {
       setDraining: (endpoint, service, isDraining) =>
         this.setDraining(endpoint, service, isDraining),
       upgrade: () => this.upgrade(),
+      certificates: this.certificates.desk,
       logLevel: () => logger.level,
       setLogLevel: (level) => logger.setLevel(level),
     });
@@ -156,11 +166,13 @@ export class ControlPlane {
     this.board.configure(config.services);
     this.board.restore(draining);
     this.prober.configure(config.services);
+    await this.certificates.load();
     const ports = await new Promise<{ readonly [listener: string]: number }>((resolve, reject) => {
       this.onListening = resolve;
       this.onRefused = reject;
       this.pool.start();
     });
+    this.certificates.serve();
     const adminPort = await this.admin.use(config.admin);
     this.sendHeritage();
     // What changed on disk since the configuration was read (or since it was last good) counts.
@@ -209,6 +221,7 @@ export class ControlPlane {
     this.watcher.close();
     this.reloader.close();
     this.prober.close();
+    void this.certificates.close();
     this.pool.drain(hasSuccessor);
     if (hasSuccessor) void this.admin.close(); // The successor answers there.
     return this.drained;
@@ -241,7 +254,7 @@ export class ControlPlane {
       nowMs,
       wallMs: () => Date.now(),
       setTimer: schedule,
-      publish: (endpoints) => this.pool.sendHealth(endpoints),
+      publish: (endpoints) => this.pool.send({ type: 'health', endpoints }),
       tryConnect: (service, endpoint, done) => this.prober.tryConnect(service, endpoint, done),
       onChange: ({ service, endpoint, state, reason }) => {
         logger.warn('endpoint', { service, endpoint, state, reason });
@@ -257,6 +270,7 @@ export class ControlPlane {
         sockets: broker,
         logger,
         health: () => this.board.health(),
+        tls: () => this.certificates.workerStart(),
         drainTimeoutMs: () => this.drainTimeoutMs,
         onListening: (ports) => this.onListening(ports),
         onListenFailed: (listener, message) => {
@@ -264,6 +278,8 @@ export class ControlPlane {
           this.onRefused(new Error(`listener ${listener}: ${message}`));
         },
         onOutlier: (report) => this.board.onOutlier(report),
+        onChallenged: () => this.certificates.onChallenged(),
+        onCertificateWanted: (name, peerAddress) => this.certificates.wanted(name, peerAddress),
         onLogFilled: (bytes, done) => this.accessLog.write(bytes, done),
         onDrained: () => this.onDrained(),
         onHopeless,
@@ -278,7 +294,7 @@ export class ControlPlane {
     return new Reloader({
       path: heritage.configPath,
       source: FILE_SOURCE,
-      loadOptions: { memory: new LoadMemory() },
+      loadOptions: { ...FILE_LOAD_OPTIONS, memory: new LoadMemory() },
       served: {
         config: heritage.config,
         generation: this.snapshot.generation,
@@ -299,7 +315,7 @@ export class ControlPlane {
         this.inputs = { of, isCurrent };
         this.watch();
       },
-      onGood: (files) => this.save(files),
+      onGood: (files) => this.autosave.save(files, this.config.reload.autosave),
       onOutcome: ({ status }) => {
         if (status === 'applied') this.tellHeritage();
         if (status !== 'unchanged') this.collectLater();
@@ -315,6 +331,7 @@ export class ControlPlane {
     const before = this.config;
     this.config = config;
     const takeBackHealth = this.board.configure(config.services); // N2
+    this.certificates.configure(config);
     try {
       // N3.
       const { snapshot, update } = this.compiler.compile(config, this.snapshot);
@@ -324,6 +341,7 @@ export class ControlPlane {
     } catch (error) {
       this.config = before;
       takeBackHealth();
+      this.certificates.configure(before);
       this.accessLog.use(before.observe.accessLog?.path ?? null);
       throw error;
     }
@@ -340,23 +358,6 @@ export class ControlPlane {
   private watch(): void {
     if (!this.config.reload.watch) this.watcher.watch({ files: [], globs: [] }, () => true);
     else if (this.inputs !== null) this.watcher.watch(this.inputs.of, this.inputs.isCurrent);
-  }
-
-  private save(files: readonly SavedFile[]): void {
-    const { configPath } = this.options.heritage;
-    const folder = autosaveFolder(this.config.reload.autosave, configPath);
-    if (this.autosave?.folder !== folder) {
-      this.autosaveFailures += this.autosave?.to.failures ?? 0;
-      const to = new Autosave({
-        folder,
-        path: configPath,
-        log: this.options.logger,
-        wallMs: () => Date.now(),
-        processId: process.pid,
-      });
-      this.autosave = { folder, to };
-    }
-    void this.autosave!.to.save(files);
   }
 
   /** A reload leaves garbage that nothing on this quiet thread would collect for a long time. */
@@ -384,6 +385,7 @@ export class ControlPlane {
       takenBack: this.reloader.takenBack,
       generation: this.snapshot.generation,
       draining: this.board.draining(),
+      tickets: this.certificates.tickets(),
     });
   }
 
@@ -412,7 +414,7 @@ export class ControlPlane {
       workerRestarts: this.pool.restarts,
       processRestarts: this.options.restarts,
       accessLogWriteDropped: this.accessLog.droppedLines,
-      autosaveFailures: this.autosaveFailures + (this.autosave?.to.failures ?? 0),
+      autosaveFailures: this.autosave.failures,
       ejections: this.board.ejectionCount,
       healthChecks: this.prober.checkCount,
       healthChecksFailed: this.prober.failedCount,

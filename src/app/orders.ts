@@ -31,6 +31,14 @@ export interface Heritage {
   readonly takenBack: TakenBack | null;
   /** Endpoints an operator is draining, as `endpointId`. */
   readonly draining: readonly string[];
+  /** Null: no process has made any yet. */
+  readonly tickets: TicketHeritage | null;
+}
+
+/** Secrets of session tickets, as TicketSecrets, in hex: never on a disk. */
+export interface TicketHeritage {
+  readonly current: string;
+  readonly previous: string | null;
 }
 
 export interface DrainChanges {

@@ -12,7 +12,7 @@ import type { Config } from '../control/config/config.ts';
 import type { ConfigSource } from '../control/config/config-source.ts';
 import { loadConfig } from '../control/config/load-config.ts';
 import type { LoadedConfig } from '../control/config/load-config.ts';
-import { FILE_SOURCE, settingOf } from './config-file.ts';
+import { FILE_LOAD_OPTIONS, FILE_SOURCE, settingOf } from './config-file.ts';
 import { autosaveFolder } from './state-folder.ts';
 
 export interface StartConfig {
@@ -47,7 +47,12 @@ export async function lastGoodConfig(
   const saved = await readAutosave(folder, main);
   if ('problem' in saved) return saved;
   const { savedAtMs } = saved;
-  const mixed = await loadWithLastGood(main, FILE_SOURCE, goodFilesOf(saved.files));
+  const mixed = await loadWithLastGood(
+    main,
+    FILE_SOURCE,
+    goodFilesOf(saved.files),
+    FILE_LOAD_OPTIONS,
+  );
   if (mixed.config !== null) {
     return { config: mixed.config, files: savedFiles(mixed.good), savedAtMs };
   }
@@ -68,18 +73,19 @@ export async function configOfTexts(
   files: readonly SavedFile[],
 ): Promise<StartConfig | { readonly problem: string }> {
   if (files.length === 0) return { problem: 'nobody knows the files any more' };
-  const loaded = await loadConfig(main, sourceOfTexts(main, files));
+  const loaded = await loadConfig(main, sourceOfTexts(main, files), FILE_LOAD_OPTIONS);
   const { config, issues } = loaded;
   const problem = issues.find((issue) => issue.severity === 'error')?.message ?? '';
   return config === null ? { problem } : { config, files: loadedFiles(loaded) };
 }
 
-/** Texts instead of files; variables and `${file:}` are those of now. */
+/** Texts instead of files; variables, `${file:}` and certificates are those of now. */
 function sourceOfTexts(main: string, files: readonly SavedFile[]): ConfigSource {
   const texts = new Map(files.map(({ path, text }) => [path, text]));
   return {
     readFile: (path) => texts.get(path) ?? FILE_SOURCE.readFile(path),
-    glob: (pattern, folder) => {
+    glob: (pattern, folder, user) => {
+      if (user !== undefined) return FILE_SOURCE.glob(pattern, folder); // Certificates.
       const whole = isAbsolute(pattern) ? pattern : join(folder, pattern);
       const paths = [...texts.keys()].filter((path) => path !== main && matchesGlob(path, whole));
       return paths.toSorted();

@@ -21,7 +21,9 @@ export function startupLines(
     const port = ports[listener.name] || listener.port;
     const isAny = listener.host === '::' || listener.host === '0.0.0.0';
     const host = isAny ? 'localhost' : bracketed(listener.host);
-    const where = listener.kind === 'unix' ? `unix:${listener.host}` : `http://${host}:${port}`;
+    const scheme = listener.tls === -1 ? 'http' : 'https';
+    const where =
+      listener.kind === 'unix' ? `unix:${listener.host}` : `${scheme}://${host}:${port}`;
     lines.push(`  listener ${listener.name}  ${where}${isAny ? ' (all interfaces)' : ''}`);
   }
   for (const route of snapshot.routes.slice(0, ROUTES_SHOWN)) {

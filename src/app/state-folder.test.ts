@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { autosaveFolder } from './state-folder.ts';
+import { autosaveFolder, storageFolder } from './state-folder.ts';
 
 const CONFIG = '/etc/proxy-now/main.toml';
 
@@ -24,4 +24,14 @@ test('state folder: one of its own is relative to the file; off is nowhere', () 
   assert.equal(autosaveFolder('/state', CONFIG, {}, '/h'), '/state');
   assert.equal(autosaveFolder('off', CONFIG, {}, '/h'), null);
   assert.equal(autosaveFolder('auto', '', {}, '/h'), null);
+});
+
+test('storage folder: below the state of the service or user, or where the file says', () => {
+  const storage = (setting: string, configPath: string, env = {}, home = '/home/a') =>
+    storageFolder(setting, configPath, env, home);
+  assert.equal(storage('auto', CONFIG), '/home/a/.local/state/proxy-now/storage');
+  assert.equal(storage('auto', '', { STATE_DIRECTORY: '/var/lib/x' }), '/var/lib/x/storage');
+  assert.equal(storage('keys', CONFIG), '/etc/proxy-now/keys');
+  assert.equal(storage('/keys', ''), '/keys');
+  assert.equal(storage('auto', CONFIG, {}, '/'), null);
 });

@@ -1,5 +1,6 @@
 /**
- * Where state is kept that outlives the process: the last good configuration.
+ * Where state is kept that outlives the process: the last good configuration, and the certificate
+ * store with its keys.
  */
 
 import { homedir } from 'node:os';
@@ -19,6 +20,30 @@ export function autosaveFolder(
 ): string | null {
   if (setting === 'off' || configPath === '') return null;
   if (setting !== 'auto') return resolve(dirname(configPath), setting);
+  return stateFolder(env, home);
+}
+
+/**
+ * The folder of `storage.path`: one for all configurations of a user, if not said otherwise.
+ * @param setting     a folder or `auto`; folders are relative to the main file
+ * @param configPath  the main file; empty when there is none
+ * @returns null: there is no home to put it into
+ */
+export function storageFolder(
+  setting: string,
+  configPath: string,
+  env: { readonly [name: string]: string | undefined } = process.env,
+  home: string = homedir(),
+): string | null {
+  if (setting !== 'auto') return resolve(dirname(configPath), setting);
+  const state = stateFolder(env, home);
+  return state === null ? null : join(state, 'storage');
+}
+
+function stateFolder(
+  env: { readonly [name: string]: string | undefined },
+  home: string,
+): string | null {
   // systemd gives a list when a unit has several.
   const state = env.STATE_DIRECTORY?.split(':', 1)[0] ?? '';
   if (state !== '') return state;

@@ -103,7 +103,15 @@ export class Supervisor {
   constructor(options: SupervisorOptions) {
     this.options = options;
     const { config, configPath, files = [] } = options;
-    this.heritage = { config, configPath, files, generation: 0, takenBack: null, draining: [] };
+    this.heritage = {
+      config,
+      configPath,
+      files,
+      generation: 0,
+      takenBack: null,
+      draining: [],
+      tickets: null,
+    };
     const { sockets, problems } = passedSockets(process.env);
     problems.forEach(say);
     this.broker = new SocketBroker(sockets);

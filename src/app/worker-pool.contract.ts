@@ -7,12 +7,19 @@ import { EventEmitter } from 'node:events';
 
 import type { FromWorker, ToWorker, WorkerStart } from '../contract/message.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
+import type { TlsState } from '../contract/tls.ts';
 import { createLogger } from '../control/admin/logger.ts';
 import { addressKey } from './socket-address.ts';
 import type { SocketAddress } from './orders.ts';
 import type { SocketGrant, SocketSource } from './broker-client.ts';
 import { WorkerPool } from './worker-pool.ts';
 import type { WorkerPoolOptions } from './worker-pool.ts';
+
+const NO_TLS_STATE: TlsState = {
+  certificates: [],
+  challenges: [],
+  ticketSecrets: { current: new Uint8Array(32), previous: null },
+};
 
 /** A thread that does what the test says. */
 export class FakeThread extends EventEmitter {
@@ -110,10 +117,13 @@ export function world(count = 2, options: Partial<WorkerPoolOptions> = {}) {
         write: (line) => lines.push(line),
       }),
       health: () => [],
+      tls: () => ({ state: NO_TLS_STATE, challengeRevision: 0 }),
       drainTimeoutMs: () => 60_000,
       onListening: () => events.push('listening'),
       onListenFailed: (listener, message) => events.push(`failed ${listener} ${message}`),
       onOutlier: () => events.push('outlier'),
+      onChallenged: () => {},
+      onCertificateWanted: () => {},
       onLogFilled: (_bytes, done) => done(),
       onDrained: () => events.push('drained'),
       onHopeless: () => events.push('hopeless'),

@@ -170,7 +170,7 @@ test('pool: a drain ends when every thread has', async () => {
 
 test('pool: health goes to every thread', async () => {
   const { pool, threads } = await listening();
-  pool.sendHealth([]);
+  pool.send({ type: 'health', endpoints: [] });
   assert.deepEqual(
     threads.flatMap(({ types }) => types),
     ['health', 'health'],

@@ -11,7 +11,7 @@
  */
 
 import type { EndpointHealth, OutlierReport } from '../contract/health.ts';
-import type { WorkerStart } from '../contract/message.ts';
+import type { ToWorker, WorkerStart } from '../contract/message.ts';
 import { createMetricBuffer, resetGauges } from '../contract/metric-layout.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
 import type { SnapshotUpdate } from '../contract/snapshot-update.ts';
@@ -19,7 +19,13 @@ import type { Logger } from '../control/admin/logger.ts';
 import type { SocketSource } from './broker-client.ts';
 import { addressKey, listenerAddress } from './socket-address.ts';
 import { WorkerThread } from './worker-thread.ts';
-import type { Bound, ThreadEvents, ThreadPort, ThreadState } from './worker-thread.ts';
+import type {
+  Bound,
+  ThreadEvents,
+  ThreadPort,
+  ThreadState,
+  WorkerThreadOptions,
+} from './worker-thread.ts';
 import { LOOK_INTERVAL_MS, WorkerWatch } from './worker-watch.ts';
 
 /** Failures of one worker within `CRASH_WINDOW_MS` after which it is not replaced any more. */
@@ -36,12 +42,17 @@ export interface WorkerPoolOptions {
   readonly logger: Logger;
   /** Endpoints that are not simply up, for a thread that starts now. */
   readonly health: () => readonly EndpointHealth[];
+  /** What a thread that starts now has to know about TLS. */
+  readonly tls: WorkerThreadOptions['tls'];
   /** How long a replaced thread may take to finish what it serves. */
   readonly drainTimeoutMs: () => number;
   /** Every worker listens, for the first time; ports by listener name. */
   readonly onListening: (ports: { readonly [listener: string]: number }) => void;
   readonly onListenFailed: (listener: string, message: string) => void;
   readonly onOutlier: (report: OutlierReport) => void;
+  /** A thread has acknowledged challenges, or ended. */
+  readonly onChallenged: () => void;
+  readonly onCertificateWanted: (name: string, peerAddress: string) => void;
   /** Lines for the access log; `done` gives `bytes` back. */
   readonly onLogFilled: (bytes: Uint8Array, done: () => void) => void;
   /** After `drain` or `abort`: no thread serves any more. */
@@ -186,9 +197,9 @@ export class WorkerPool {
     this.retainSockets();
   }
 
-  /** Tells every worker what has changed about endpoints. */
-  sendHealth(endpoints: readonly EndpointHealth[]): void {
-    for (const thread of this.threads()) thread.post({ type: 'health', endpoints });
+  /** Tells every worker the same. */
+  send(message: ToWorker): void {
+    for (const thread of this.threads()) thread.post(message);
   }
 
   /**
@@ -229,7 +240,7 @@ export class WorkerPool {
   }
 
   /** Every thread that has not ended. */
-  private threads(): WorkerThread[] {
+  threads(): WorkerThread[] {
     const all = this.slots.flatMap(({ thread, successor, retiring }) => [
       thread,
       ...(successor === null ? [] : [successor]),
@@ -290,7 +301,7 @@ export class WorkerPool {
   }
 
   private createThread(index: number, metricBuffer: SharedArrayBuffer): WorkerThread {
-    const { count, sockets, health, spawn } = this.options;
+    const { count, sockets, health, tls, spawn } = this.options;
     return new WorkerThread({
       index,
       workerCount: count,
@@ -298,13 +309,14 @@ export class WorkerPool {
       metricBuffer,
       snapshot: () => this.snapshot,
       health,
+      tls,
       ...(spawn === undefined ? {} : { spawn }),
       events: this.events,
     });
   }
 
   private threadEvents(): ThreadEvents {
-    const { logger, onOutlier, onLogFilled } = this.options;
+    const { logger, onOutlier, onChallenged, onCertificateWanted, onLogFilled } = this.options;
     return {
       onListening: (thread, ports) => this.onListening(thread, ports),
       onLinked: () => this.checkPublications(),
@@ -313,11 +325,16 @@ export class WorkerPool {
         this.options.onListenFailed(listener, message);
       },
       onOutlier,
+      onChallenged,
+      onCertificateWanted,
       onLogFilled,
       onLog: (level, message) => logger.log(level, message),
       onBroken: (thread) => this.onBroken(thread),
       onDrained: () => this.checkDrained(),
-      onExit: (thread, error) => this.onExit(thread, error),
+      onExit: (thread, error) => {
+        this.onExit(thread, error);
+        onChallenged();
+      },
     };
   }
 

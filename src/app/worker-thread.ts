@@ -13,6 +13,7 @@ import { Worker } from 'node:worker_threads';
 import type { EndpointHealth, OutlierReport } from '../contract/health.ts';
 import type { FromWorker, ListenerFds, ToWorker, WorkerStart } from '../contract/message.ts';
 import type { LogLevel, Snapshot } from '../contract/snapshot.ts';
+import type { TlsState } from '../contract/tls.ts';
 import { ACCESS_LOG_BUFFER_COUNT, ACCESS_LOG_BUFFER_SIZE } from '../data/record/access-log.ts';
 import type { SocketGrant, SocketSource } from './broker-client.ts';
 import { addressKey, listenerAddress } from './socket-address.ts';
@@ -46,6 +47,9 @@ export interface ThreadEvents {
   onLinked(thread: WorkerThread): void;
   onListenFailed(thread: WorkerThread, listener: string, message: string): void;
   onOutlier(report: OutlierReport): void;
+  /** Its `challengeRevision` is another one now. */
+  onChallenged(): void;
+  onCertificateWanted(name: string, peerAddress: string): void;
   /** Lines for the access log; `bytes` may be used until `done` is called. */
   onLogFilled(bytes: Uint8Array, done: () => void): void;
   onLog(level: LogLevel, message: string): void;
@@ -73,6 +77,8 @@ export interface WorkerThreadOptions {
   readonly snapshot: () => Snapshot;
   /** Endpoints that are not simply up. */
   readonly health: () => readonly EndpointHealth[];
+  /** What a thread that starts now has to know about TLS. */
+  readonly tls: () => { readonly state: TlsState; readonly challengeRevision: number };
   /** For tests; a thread of this process by default. */
   readonly spawn?: (start: WorkerStart) => ThreadPort;
   readonly events: ThreadEvents;
@@ -82,6 +88,8 @@ export class WorkerThread {
   state: ThreadState = 'binding';
   /** What it routes by; 0 before it listens. */
   generation = 0;
+  /** Of the challenges it answers. */
+  challengeRevision = 0;
   readonly index: number;
   readonly metricBuffer: SharedArrayBuffer;
   private readonly options: WorkerThreadOptions;
@@ -109,6 +117,11 @@ export class WorkerThread {
   /** True while new connections may reach it, or will. */
   get isServing(): boolean {
     return this.state === 'listening' || this.state === 'broken';
+  }
+
+  /** True while it takes messages and may have connections. */
+  get isReading(): boolean {
+    return this.port !== null && !this.hasEnded;
   }
 
   get hasEnded(): boolean {
@@ -222,6 +235,8 @@ export class WorkerThread {
     this.unclaimed.push({ generation: snapshot.generation, bound });
     this.state = 'starting';
     this.startGeneration = snapshot.generation;
+    const tls = this.options.tls();
+    this.challengeRevision = tls.challengeRevision;
     this.port = (this.options.spawn ?? spawnThread)({
       index: this.index,
       workerCount: this.options.workerCount,
@@ -230,6 +245,7 @@ export class WorkerThread {
       metricBuffer: this.metricBuffer,
       accessLogBuffers: this.logBuffers,
       listenerFds: fdsOf(bound),
+      tls: tls.state,
     });
     this.port.on('message', (message) => this.onMessage(message));
     this.port.on('error', (error) => (this.error = error));
@@ -253,6 +269,11 @@ export class WorkerThread {
         return events.onListenFailed(this, message.listener, message.message);
       case 'outlier':
         return events.onOutlier(message.report);
+      case 'challenged':
+        this.challengeRevision = message.revision;
+        return events.onChallenged();
+      case 'certificate-wanted':
+        return events.onCertificateWanted(message.name, message.peerAddress);
       case 'log-filled': {
         const { buffer, size } = message;
         const bytes = new Uint8Array(this.logBuffers[buffer]!, 0, size);

@@ -53,7 +53,10 @@ const plane = new DataPlane(
     middleware: linkMiddleware,
     // Without an inherited descriptor a unix socket is one file: the first worker serves it.
     servesListener: (spec, fd) => spec.kind === 'tcp' || fd >= 0 || start.index === 0,
+    tls: start.tls,
+    wantCertificate: (name, peerAddress) => send({ type: 'certificate-wanted', name, peerAddress }),
     reportInternal,
+    reportProblem: (message) => send({ type: 'log', level: 'error', message }),
     reportListenError: (listener, message) => send({ type: 'listen-failed', listener, message }),
     reportOutlier: (report) => send({ type: 'outlier', report }),
   },
@@ -94,6 +97,19 @@ port.on('message', (message: ToWorker) => {
       return;
     case 'health':
       plane.applyHealth(message.endpoints);
+      return;
+    case 'certificates':
+      plane.updateCertificates(message.update);
+      return;
+    case 'challenges':
+      plane.setChallenges(message.challenges);
+      send({ type: 'challenged', revision: message.revision });
+      return;
+    case 'ticket-secrets':
+      plane.setTicketSecrets(message.secrets);
+      return;
+    case 'certificate-settled':
+      plane.settleCertificate(message.name);
       return;
     case 'log-written':
       logReturns[message.buffer]?.();

@@ -13,8 +13,8 @@ export const LOG_FIELDS = {
   host: 'Canonical host: lower case, no port.',
   path: 'Canonical path, as matched and forwarded.',
   query: 'Query without the question mark.',
-  protocol: 'Protocol version of the client, as HTTP/1.1.',
-  status: 'Status sent; 0 when the connection was closed without an answer.',
+  protocol: 'Protocol version of the client, as HTTP/1.1; TLS for a passthrough.',
+  status: 'Status sent; 0 when the connection was closed without an answer, or passed through.',
   bytes: 'Bytes of the response body sent.',
   received: 'Bytes of the request body received.',
   duration: 'Milliseconds from the first byte of the request to the end of the response.',
@@ -28,6 +28,10 @@ export const LOG_FIELDS = {
   'request-id': 'Request id.',
   'user-agent': 'User-Agent field of the request.',
   referer: 'Referer field of the request.',
+  'tls-version': 'TLS version of the client connection, as TLSv1.3; empty without TLS.',
+  'tls-cipher': 'Cipher suite of the client connection, by its OpenSSL name.',
+  'server-name': 'Name the client asked for in its TLS handshake (SNI).',
+  fingerprint: 'JA4 fingerprint of the TLS client. A label, and no proof of anything.',
 } as const;
 
 export type LogField = keyof typeof LOG_FIELDS;

@@ -14,8 +14,18 @@ import { RouteCell, ServiceCell, WorkerCell } from './metric-layout.ts';
 
 export type MetricType = 'counter' | 'gauge' | 'histogram';
 export type MetricUnit = 'seconds' | 'bytes' | '';
-/** Whose block the cell is in; `control` figures are not cells but the control plane's array. */
-export type MetricFamily = 'worker' | 'listener' | 'route' | 'service' | 'endpoint' | 'control';
+/**
+ * Whose block the cell is in; `control` figures are not cells but the control plane's array, and
+ * `certificate` ones are read from the certificate manager.
+ */
+export type MetricFamily =
+  | 'worker'
+  | 'listener'
+  | 'route'
+  | 'service'
+  | 'endpoint'
+  | 'control'
+  | 'certificate';
 /** How workers' values become series: added, the largest, or one series per worker. */
 export type MetricMerge = 'sum' | 'max' | 'each';
 
@@ -82,6 +92,7 @@ const FAMILY_LABELS: { readonly [F in MetricFamily]: readonly string[] } = {
   service: ['service'],
   endpoint: ['service', 'endpoint'],
   control: [],
+  certificate: ['name', 'issuer'],
 };
 
 const counter = (family: MetricFamily, cell: number, rest: Rest = {}) =>
@@ -225,7 +236,11 @@ export const METRICS: readonly MetricDefinition[] = [
     'pool_acquires_total',
     'How attempts got a connection: reused, connected, queued first, or refused.',
   ),
-  histogram('worker', WorkerCell.handshakeUs, MICROS)(
+  histogram(
+    'worker',
+    WorkerCell.handshakeUs,
+    MICROS,
+  )(
     'tls_handshake_duration_seconds',
     'Time of a TLS handshake with a client, from the first byte to its end.',
   ),
@@ -414,4 +429,24 @@ export const METRICS: readonly MetricDefinition[] = [
     'Resident memory of the process.',
   ),
   gauge('control', ControlCell.openFiles)('process_open_files', 'Open file descriptors.'),
+  gauge('certificate', 0, { labels: ['state'] })(
+    'certificates',
+    'Certificates that are served or wanted, by state.',
+  ),
+  gauge('certificate', 0)(
+    'certificate_not_after_seconds',
+    'End of the certificate, in seconds since 1970. Of the 1,000 certificates that end first.',
+  ),
+  gauge('certificate', 0)(
+    'certificate_next_attempt_seconds',
+    'When it is renewed or tried again, in seconds since 1970. Of the same certificates.',
+  ),
+  gauge('certificate', 0)(
+    'certificate_failures',
+    'Failed attempts since the last success. Of the same certificates, where there are any.',
+  ),
+  counter('certificate', 0, { labels: ['issuer', 'operation', 'result'] })(
+    'certificate_attempts_total',
+    'Attempts to obtain or renew a certificate by result: success, or the type of the problem.',
+  ),
 ];

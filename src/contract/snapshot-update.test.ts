@@ -6,6 +6,7 @@ import type { LimitsSpec, ObserveSpec, Snapshot } from './snapshot.ts';
 import { SNAPSHOT_VERSION } from './snapshot.ts';
 import type { SnapshotDelta } from './snapshot-update.ts';
 import { applySnapshotUpdate, updateBetween } from './snapshot-update.ts';
+import type { TlsSpec } from './tls.ts';
 
 /** What a snapshot is drawn from: lists of small numbers, which stand for objects of a pool. */
 interface Sketch {
@@ -18,13 +19,13 @@ const small = fc.array(fc.nat({ max: 3 }), { maxLength: 8 });
 const sketch: fc.Arbitrary<Sketch> = fc.record({
   lists: fc.array(small, { minLength: 6, maxLength: 6 }),
   ints: fc.array(small, { minLength: 8, maxLength: 8 }),
-  scalars: fc.array(fc.nat({ max: 2 }), { minLength: 6, maxLength: 6 }),
+  scalars: fc.array(fc.nat({ max: 2 }), { minLength: 7, maxLength: 7 }),
 });
 
 const EMPTY: Sketch = {
   lists: [[], [], [], [], [], []],
   ints: [[], [], [], [], [], [], [], []],
-  scalars: [0, 0, 0, 0, 0, 0],
+  scalars: [0, 0, 0, 0, 0, 0, 0],
 };
 
 /** The same object for the same number, so that parts can be told by identity. */
@@ -62,6 +63,7 @@ function snapshotOf(one: Sketch, generation: number): Snapshot {
     services: list(lists[3]!),
     transports: list(lists[4]!),
     middlewares: list(lists[5]!),
+    tls: POOL[scalars[6]!] as unknown as TlsSpec,
     limits: POOL[scalars[3]!] as unknown as LimitsSpec,
     observe: POOL[scalars[4]!] as unknown as ObserveSpec,
     drainTimeoutMs: scalars[5]!,

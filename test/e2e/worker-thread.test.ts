@@ -1,6 +1,7 @@
 /** One worker thread alone, driven by the messages that control would send. */
 
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import test from 'node:test';
 import { Worker } from 'node:worker_threads';
 
@@ -37,6 +38,11 @@ class Thread {
       metricBuffer,
       accessLogBuffers: this.logBuffers,
       listenerFds: {},
+      tls: {
+        certificates: [],
+        challenges: [],
+        ticketSecrets: { current: randomBytes(32), previous: null },
+      },
     };
     const entry = new URL('../../src/app/worker.ts', import.meta.url);
     this.worker = new Worker(entry, { workerData: start, execArgv: [...execArgv] });

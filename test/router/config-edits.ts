@@ -97,7 +97,8 @@ export function routeOf(one: Rule, at: number): RouteConfig {
   const listeners = at % 5 === 0 ? [`l${at % 3}`] : null;
   const service = `s${at % 3}`;
   const middlewares = at % 4 === 0 ? ['m1', 'm0'] : [];
-  const rest = { listeners, service, middlewares, streamsOnChangeMs: -1, file: 'm.toml' };
+  const tls = { tls: null, plainHttp: 'serve', httpsPort: 443, hsts: '' } as const;
+  const rest = { ...tls, listeners, service, middlewares, streamsOnChangeMs: -1, file: 'm.toml' };
   return { name, rule: one, specificity: specificityOf(one), priority, ...rest };
 }
 

@@ -91,6 +91,7 @@ class SimWorker {
       emptyChunk: sim.chunks.acquire(64)!,
       reportInternal: (error) => assert.fail(String(error)),
       reportOutlier: (report) => this.outbox.send(report),
+      reportProblem: (message) => assert.fail(message),
     });
     this.publish(services);
     this.registry.applyHealth(world.board.health());

@@ -2,7 +2,8 @@
  * Origins of the simulation that read requests strictly and answer as told.
  */
 
-import type { SimPeer } from '../../src/data/io/sim/sim-peer.ts';
+import type { SimPeer, SimScript } from '../../src/data/io/sim/sim-peer.ts';
+import type { SimTlsOrigin } from '../../src/data/io/sim/sim-tls-accept.ts';
 import type { Simulation } from '../../src/data/io/sim/simulation.ts';
 import { RequestReader } from '../support/request-reader.ts';
 import type { SeenRequest } from '../support/request-reader.ts';
@@ -30,10 +31,11 @@ export function listenOrigin(
   sim: Simulation,
   address: string,
   script: OriginScript,
+  tls: SimTlsOrigin | null = null,
 ): ScriptedOrigin {
   const requests: SeenRequest[] = [];
   const violations: string[] = [];
-  const { peers, close } = sim.listenOrigin(address, (peerIndex) => {
+  const scriptFor = (peerIndex: number): SimScript => {
     let peer: SimPeer | null = null;
     const reader = new RequestReader(peerIndex + 1, {
       nextId: () => requests.length + 1,
@@ -60,7 +62,8 @@ export function listenOrigin(
       },
       onClose: () => reader.end('reset'),
     };
-  });
+  };
+  const { peers, close } = sim.listenOrigin(address, scriptFor, tls);
   return { peers, requests, violations, close };
 }
 

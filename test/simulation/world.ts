@@ -21,6 +21,7 @@ import {
   WorkerCell,
 } from '../../src/contract/metric-layout.ts';
 import type { Snapshot } from '../../src/contract/snapshot.ts';
+import type { TlsState } from '../../src/contract/tls.ts';
 import { compile } from '../../src/control/compile/compile.ts';
 import { MetricIndexes } from '../../src/control/compile/metric-indexes.ts';
 import { loadConfig } from '../../src/control/config/load-config.ts';
@@ -100,13 +101,24 @@ export interface WorldOptions extends Partial<SimulationOptions> {
   readonly chain?: readonly Middleware[];
   /** Cells to count in; gauges in it must be zero. Fresh ones by default. */
   readonly cells?: Float64Array;
+  readonly tls?: TlsState;
 }
+
+const NO_CERTIFICATES: TlsState = {
+  certificates: [],
+  challenges: [],
+  ticketSecrets: { current: new Uint8Array(32), previous: null },
+};
 
 export class World {
   readonly sim: Simulation;
   readonly data: DataPlane;
   readonly cells: Float64Array;
   readonly internalErrors: unknown[] = [];
+  /** Sentences for the log about what the configuration says. */
+  readonly problems: string[] = [];
+  /** Names that control was asked for. */
+  readonly wantedCertificates: string[] = [];
   /** Bound ports by listener name. */
   ports: { readonly [listener: string]: number } = {};
   readonly outlierReports: OutlierReport[] = [];
@@ -127,7 +139,10 @@ export class World {
         workerCount: 1,
         middleware: (_kind, config) => chain[config as number]!,
         servesListener: () => true,
+        tls: options.tls ?? NO_CERTIFICATES,
+        wantCertificate: (name) => this.wantedCertificates.push(name),
         reportInternal: (error) => this.internalErrors.push(error),
+        reportProblem: (message) => this.problems.push(message),
         reportListenError: (listener, message) => assert.fail(`${listener}: ${message}`),
         reportOutlier: (report) => this.outlierReports.push(report),
       },

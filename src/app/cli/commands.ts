@@ -2,6 +2,7 @@
  * Every command, in the order of the help text.
  */
 
+import { certsCommand } from './certs.ts';
 import { checkCommand } from './check.ts';
 import type { Command } from './command.ts';
 import { drainCommand, undrainCommand } from './drain.ts';
@@ -11,6 +12,7 @@ import { diffCommand, reloadCommand } from './reload.ts';
 import { runCommand } from './run.ts';
 import { statusCommand } from './status.ts';
 import { toCommand } from './to.ts';
+import { trustCommand, untrustCommand } from './trust.ts';
 import { upgradeCommand } from './upgrade.ts';
 import { versionCommand } from './version.ts';
 
@@ -20,10 +22,13 @@ export const COMMANDS: readonly Command[] = [
   checkCommand,
   explainCommand,
   statusCommand,
+  certsCommand,
   diffCommand,
   reloadCommand,
   drainCommand,
   undrainCommand,
+  trustCommand,
+  untrustCommand,
   upgradeCommand,
   logLevelCommand,
   versionCommand,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { endpointUrl } from './to.ts';
+import { endpointUrl, securePlace } from './to.ts';
 
 test('to: makes an endpoint URL of what people type', () => {
   assert.equal(endpointUrl('3000'), 'http://127.0.0.1:3000');
@@ -12,4 +12,33 @@ test('to: makes an endpoint URL of what people type', () => {
 
 test('to: leaves an unknown scheme to the checks that name the known ones', () => {
   assert.equal(endpointUrl('ftp://host'), 'ftp://host');
+});
+
+test('to: localhost is served on loopback, with a certificate for its addresses too', () => {
+  assert.deepEqual(securePlace('https://localhost:8443', true), {
+    addresses: ['127.0.0.1:8443', '[::1]:8443'],
+    names: ['localhost', '127.0.0.1', '::1'],
+    isInternal: true,
+  });
+  assert.deepEqual(securePlace('https://App.localhost', false)?.addresses, ['127.0.0.1:443']);
+});
+
+test('to: other names are served on all interfaces, public ones at 443 by a public authority', () => {
+  const secure = (listen: string) => securePlace(listen, true);
+  assert.deepEqual(secure('https://nas.home.arpa:8443'), {
+    addresses: [':8443'],
+    names: ['nas.home.arpa'],
+    isInternal: true,
+  });
+  assert.deepEqual(secure('https://192.168.1.2')?.addresses, ['192.168.1.2:443']);
+  assert.deepEqual(secure('https://[fd00::1]:444')?.addresses, ['[fd00::1]:444']);
+  assert.equal(secure('https://shop.example.com')?.isInternal, false);
+  assert.equal(secure('https://shop.example.com:8443')?.isInternal, true);
+  assert.deepEqual(secure('https://B\u00fccher.example')?.names, ['xn--bcher-kva.example']);
+});
+
+test('to: what is no place to listen at is refused', () => {
+  for (const listen of ['https:', 'https://', 'https://a/b', 'https://u@a', 'https://a:99999']) {
+    assert.equal(securePlace(listen, true), null, listen);
+  }
 });

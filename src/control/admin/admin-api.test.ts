@@ -3,6 +3,7 @@ import test from 'node:test';
 
 import type { ReloadOutcome } from '../apply/reload-outcome.ts';
 import type { HealthRow } from '../probe/health-board.ts';
+import { EMPTY_DESK } from '../certificate/certificate-desk.ts';
 import { errorAnswer } from './admin-answer.ts';
 import type { AdminAnswer } from './admin-answer.ts';
 import { ADMIN_PATHS, answerAdmin } from './admin-api.ts';
@@ -41,6 +42,7 @@ function rowOf(service: string, endpoint: string): HealthRow {
 }
 
 class FakeHost implements AdminHost {
+  certificates = EMPTY_DESK;
   readonly calls: string[] = [];
   outcome: ReloadOutcome = REJECTED;
   upgradeOutcome: UpgradeOutcome = { status: 'upgraded' };

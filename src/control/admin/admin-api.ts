@@ -10,8 +10,14 @@
 import type { LogLevel } from '../../contract/snapshot.ts';
 import type { ReloadOutcome, ReloadPreview } from '../apply/reload-outcome.ts';
 import type { ReloadCounts } from '../apply/reloader.ts';
+import type { CertificateDesk } from '../certificate/certificate-desk.ts';
 import type { HealthRow } from '../probe/health-board.ts';
 import { DRAIN, RELOAD, SET_LOG_LEVEL, UNDRAIN, UPGRADE } from './admin-changes.ts';
+import {
+  CERTIFICATE_PATHS,
+  certificateOperations,
+  listCertificates,
+} from './admin-certificates.ts';
 import { errorAnswer, jsonAnswer, TEXT_TYPE } from './admin-answer.ts';
 import type { AdminAnswer } from './admin-answer.ts';
 import type { MetricSource } from './metric-source.ts';
@@ -99,6 +105,7 @@ export interface AdminHost {
   setDraining(endpoint: string, service: string | null, isDraining: boolean): number;
   /** Resolves when the successor is ready or has failed. */
   upgrade(): Promise<UpgradeOutcome>;
+  readonly certificates: CertificateDesk;
 }
 
 export interface AdminRequest {
@@ -121,7 +128,7 @@ export type Operation = (
   request: AdminRequest,
 ) => AdminAnswer | Promise<AdminAnswer>;
 
-interface Operations {
+export interface Operations {
   readonly GET?: Operation;
   readonly PUT?: Operation;
   readonly POST?: Operation;
@@ -133,6 +140,7 @@ const OPERATIONS: { readonly [path: string]: Operations } = {
   '/healthz': { GET: () => ({ status: 200, type: TEXT_TYPE, body: 'ok\n' }) },
   '/readyz': { GET: getReadiness },
   '/status': { GET: (host) => jsonAnswer(200, host.status()) },
+  '/certificates': { GET: listCertificates },
   '/health': { GET: (host) => jsonAnswer(200, { endpoints: host.endpoints() }) },
   '/config': { GET: (host) => jsonAnswer(200, readableConfig(host.config())) },
   '/log-level': {
@@ -146,11 +154,13 @@ const OPERATIONS: { readonly [path: string]: Operations } = {
 };
 
 /** Paths of the API, for the reference and the 404 text. */
-export const ADMIN_PATHS: readonly string[] = Object.keys(OPERATIONS);
+export const ADMIN_PATHS: readonly string[] = [...Object.keys(OPERATIONS), ...CERTIFICATE_PATHS];
 
 /** Answers one request. Rejects only when `host` throws or rejects. */
 export async function answerAdmin(host: AdminHost, request: AdminRequest): Promise<AdminAnswer> {
-  const operations = Object.hasOwn(OPERATIONS, request.path) ? OPERATIONS[request.path] : undefined;
+  const operations = Object.hasOwn(OPERATIONS, request.path)
+    ? OPERATIONS[request.path]
+    : certificateOperations(request.path);
   if (operations === undefined) return errorAnswer(404, 'Not found.', { paths: ADMIN_PATHS });
   const { GET, PUT, POST } = operations;
   switch (request.method) {

@@ -9,11 +9,13 @@ import type { TestContext } from 'node:test';
 
 import { CONTROL_CELLS, createMetricBuffer } from '../../contract/metric-layout.ts';
 import type { LogLevel } from '../../contract/snapshot.ts';
+import { EMPTY_DESK } from '../certificate/certificate-desk.ts';
 import type { AdminHost, Readiness } from './admin-api.ts';
 import { ADMIN_BODY_SIZE_MAX, createAdmin } from './admin.ts';
 import { EMPTY_BLOCKS } from './metric-source.ts';
 
 class FakeHost implements AdminHost {
+  readonly certificates = EMPTY_DESK;
   level: LogLevel = 'info';
   ready: Readiness = 'starting';
   isBroken = false;
@@ -23,7 +25,8 @@ class FakeHost implements AdminHost {
     if (this.isBroken) throw new Error('broken');
     const workers = [{ id: '0', cells: new Float64Array(createMetricBuffer()) }];
     const control = new Float64Array(CONTROL_CELLS);
-    return { version: '1.0.0', workers, blocks: EMPTY_BLOCKS, control };
+    const certificates = { certificates: [], certificateAttempts: [] };
+    return { version: '1.0.0', workers, blocks: EMPTY_BLOCKS, control, ...certificates };
   }
 
   status() {

@@ -15,6 +15,7 @@ import {
   serviceBase,
 } from '../../contract/metric-layout.ts';
 import type { MetricFamily } from '../../contract/metric.ts';
+import type { CertificateSource } from './certificate-metrics.ts';
 
 export interface WorkerCells {
   /** Value of the `worker` label. */
@@ -33,10 +34,10 @@ export interface MetricBlock {
 }
 
 export type MetricBlocks = {
-  readonly [F in Exclude<MetricFamily, 'control'>]: readonly MetricBlock[];
+  readonly [F in Exclude<MetricFamily, 'control' | 'certificate'>]: readonly MetricBlock[];
 };
 
-export interface MetricSource {
+export interface MetricSource extends CertificateSource {
   readonly version: string;
   readonly workers: readonly WorkerCells[];
   readonly blocks: MetricBlocks;

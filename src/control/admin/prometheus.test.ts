@@ -7,9 +7,34 @@ import { EndpointCell, createMetricBuffer } from '../../contract/metric-layout.t
 import { endpointBase, routeBase } from '../../contract/metric-layout.ts';
 import { METRICS } from '../../contract/metric.ts';
 import type { Snapshot } from '../../contract/snapshot.ts';
+import type { CertificateRow } from '../certificate/certificate-row.ts';
+import { OWN_SERIES_MAX } from './certificate-metrics.ts';
+import type { CertificateSource } from './certificate-metrics.ts';
 import type { MetricBlocks, MetricSource } from './metric-source.ts';
 import { EMPTY_BLOCKS, metricBlocks } from './metric-source.ts';
 import { QUIET_BLOCKS_MAX, escapeLabel, expositionFormat, renderMetrics } from './prometheus.ts';
+
+const CERTIFICATES: CertificateSource = {
+  certificates: [certificate('shop.example.com', 3_000_000)],
+  certificateAttempts: [{ issuer: 'ca', operation: 'obtain', result: 'dns', count: 2 }],
+};
+
+function certificate(name: string, notAfterMs: number): CertificateRow {
+  return {
+    name,
+    names: [name],
+    source: 'managed',
+    issuer: 'ca',
+    state: 'failing',
+    id: 'ab',
+    notBeforeMs: 1_000,
+    notAfterMs,
+    renewal: null,
+    nextAttemptMs: 2_500,
+    step: '',
+    problem: { atMs: 2_000, type: 'dns', message: 'x', advice: 'fix', failures: 2 },
+  };
+}
 
 const BLOCKS: MetricBlocks = {
   ...EMPTY_BLOCKS,
@@ -24,7 +49,8 @@ function source(workerCount: number, blocks: MetricBlocks = BLOCKS): MetricSourc
     id: String(index),
     cells: new Float64Array(createMetricBuffer()),
   }));
-  return { version: '1.2.3', workers, blocks, control: new Float64Array(CONTROL_CELLS) };
+  const control = new Float64Array(CONTROL_CELLS);
+  return { version: '1.2.3', workers, blocks, control, ...CERTIFICATES };
 }
 
 function add(from: MetricSource, worker: number, cell: number, amount: number): void {
@@ -55,7 +81,7 @@ function parse(text: string): Map<string, string> {
 test('prometheus: exactly the defined metrics appear, each with HELP, TYPE and a series', () => {
   const from = source(2);
   for (const { family, type, cell } of METRICS) {
-    if (type !== 'histogram' || family === 'control') continue;
+    if (type !== 'histogram' || family === 'control' || family === 'certificate') continue;
     observe(from, 0, BLOCKS[family][0]!.base + cell, 500);
   }
   for (const format of ['text', 'openmetrics'] as const) {
@@ -204,4 +230,38 @@ test('metric blocks: every named thing once, and the route-less block', () => {
     ],
   );
   assert.equal(blocks.endpoint[1]!.base, endpointBase(5));
+});
+
+test('prometheus: certificates have an end, a next attempt and failures of their own', () => {
+  const series = parse(renderMetrics(source(1), 'text'));
+  const set = '{name="shop.example.com",issuer="ca"}';
+  assert.equal(series.get(`proxy_now_certificate_not_after_seconds${set}`), '3000');
+  assert.equal(series.get(`proxy_now_certificate_next_attempt_seconds${set}`), '2.5');
+  assert.equal(series.get(`proxy_now_certificate_failures${set}`), '2');
+  assert.equal(series.get('proxy_now_certificates{state="failing"}'), '1');
+  assert.equal(series.get('proxy_now_certificates{state="valid"}'), '0');
+});
+
+test('prometheus: what an authority calls a problem is no label', () => {
+  const of = (result: string, count: number) =>
+    ({ issuer: 'ca', operation: 'renew', result, count }) as const;
+  const certificateAttempts = [of('success', 1), of('https://a.example/x', 2), of('mean"\n', 3)];
+  const series = parse(renderMetrics({ ...source(1), certificateAttempts }, 'text'));
+  const name = 'proxy_now_certificate_attempts_total';
+  assert.equal(series.get(`${name}{issuer="ca",operation="renew",result="success"}`), '1');
+  assert.equal(series.get(`${name}{issuer="ca",operation="renew",result="other"}`), '5');
+  assert.equal([...series.keys()].filter((key) => key.startsWith(name)).length, 2);
+});
+
+test('prometheus: of many certificates those that end first have series, and all count', () => {
+  const certificates = Array.from({ length: OWN_SERIES_MAX + 500 }, (_, index) =>
+    certificate(`${index}.example.com`, 10_000_000 - index * 1_000),
+  );
+  const series = parse(renderMetrics({ ...source(1), certificates }, 'text'));
+  const name = 'proxy_now_certificate_not_after_seconds';
+  const own = [...series.keys()].filter((key) => key.startsWith(name));
+  assert.equal(own.length, OWN_SERIES_MAX);
+  assert.ok(own.includes(`${name}{name="1499.example.com",issuer="ca"}`));
+  assert.ok(!own.includes(`${name}{name="0.example.com",issuer="ca"}`));
+  assert.equal(series.get('proxy_now_certificates{state="failing"}'), '1500');
 });

@@ -14,6 +14,8 @@ import { HISTOGRAM_BUCKETS, HISTOGRAM_SUM } from '../../contract/histogram.ts';
 import { histogramBucketAtPower } from '../../contract/histogram.ts';
 import { METRICS } from '../../contract/metric.ts';
 import type { MetricDefinition } from '../../contract/metric.ts';
+import { certificateSeries } from './certificate-metrics.ts';
+import type { CertificateSeries } from './certificate-metrics.ts';
 import type { MetricBlock, MetricSource, WorkerCells } from './metric-source.ts';
 
 export type ExpositionFormat = 'text' | 'openmetrics';
@@ -45,7 +47,11 @@ export function renderMetrics(source: MetricSource, format: ExpositionFormat): s
   lines.push(`# HELP ${name}${isOpen ? '' : '_info'} Version of the proxy; always 1.`);
   lines.push(isOpen ? `# TYPE ${name} info` : `# TYPE ${name}_info gauge`);
   lines.push(`${name}_info{version="${escapeLabel(source.version)}"} 1`);
-  for (const definition of METRICS) renderMetric(lines, definition, source, format);
+  const certificates = certificateSeries(source);
+  for (const definition of METRICS) {
+    renderMetric(lines, definition, source, format);
+    renderCertificates(lines, definition, certificates.get(definition.name));
+  }
   if (isOpen) lines.push('# EOF');
   lines.push('');
   return lines.join('\n');
@@ -66,6 +72,7 @@ function renderMetric(
     renderControl(lines, definition, source);
     return;
   }
+  if (definition.family === 'certificate') return;
   const blocks = source.blocks[definition.family];
   const isQuiet = blocks.length > QUIET_BLOCKS_MAX;
   for (const block of blocks) {
@@ -139,6 +146,16 @@ function renderControl(lines: string[], definition: MetricDefinition, source: Me
   for (const [index, label] of (values ?? ['']).entries()) {
     const set = values === null ? '' : labelSet(labels, [label]);
     lines.push(`${name}${set} ${scaled(source.control[cell + index] ?? 0, scale)}`);
+  }
+}
+
+function renderCertificates(
+  lines: string[],
+  { name, labels }: MetricDefinition,
+  series: readonly CertificateSeries[] = [],
+): void {
+  for (const { labels: values, value } of series) {
+    lines.push(`${name}${labelSet(labels, values)} ${value}`);
   }
 }
 

@@ -11,14 +11,33 @@
 
 import { formatDuration } from '../../base/duration.ts';
 import { formatSize } from '../../base/size.ts';
-import type { Config, EndpointConfig, ListenerConfig, RouteConfig } from '../config/config.ts';
+import type {
+  CertificateConfig,
+  Config,
+  EndpointConfig,
+  ListenerConfig,
+  PassthroughConfig,
+  RouteConfig,
+} from '../config/config.ts';
+import { issuerSchema } from '../config/issuer-section.ts';
 import { listenerSchema, serviceSchema, transportSchema } from '../config/node-sections.ts';
 import { limitsSchema, observeSchema, rootSchema } from '../config/root-section.ts';
 import { kebabCase } from '../config/schema-compound.ts';
+import { tlsPolicySchema } from '../config/tls-section.ts';
 import { isSame } from '../../base/is-same.ts';
 
 /** Kinds of named nodes in the singular, then the single sections. */
-export type ChangeKind = 'listener' | 'route' | 'service' | 'transport' | 'middleware' | 'section';
+export type ChangeKind =
+  | 'listener'
+  | 'route'
+  | 'passthrough'
+  | 'service'
+  | 'transport'
+  | 'middleware'
+  | 'TLS policy'
+  | 'certificate'
+  | 'issuer'
+  | 'section';
 
 export interface Change {
   readonly kind: ChangeKind;
@@ -41,7 +60,18 @@ const HARMLESS: ReadonlySet<string> = new Set([
   'balance',
   'encoded-slash',
   'format',
+  'default-certificate',
   'kind',
+  'issuer',
+  'max-version',
+  'min-version',
+  'mode',
+  'no-name',
+  'plain-http',
+  'policy',
+  'profile',
+  'tls',
+  'unknown-name',
   'log-level',
   'method',
   'service',
@@ -65,6 +95,17 @@ export function diffConfigs(before: Config, after: Config): Change[] {
   diffNodes(changes, 'middleware', before.middlewares, after.middlewares, (a, b) =>
     isSame(a, b) ? [] : [a.kind === b.kind ? 'settings' : `kind: ${a.kind} -> ${b.kind}`],
   );
+  diffNodes(changes, 'passthrough', before.passthroughs, after.passthroughs, passthroughDetails);
+  diffNodes(changes, 'TLS policy', before.tls, after.tls, (a, b) =>
+    fieldDetails(a, b, fieldsOf(tlsPolicySchema)),
+  );
+  diffNodes(changes, 'certificate', before.certificates, after.certificates, certificateDetails);
+  diffNodes(changes, 'issuer', before.issuers, after.issuers, (a, b) =>
+    fieldDetails(a, b, fieldsOf(issuerSchema)),
+  );
+  if (!isSameOrder(before.issuers, after.issuers)) {
+    changes.push(section('issuers', ['order of preference']));
+  }
   if (!isSameOrder(before.routes, after.routes)) {
     changes.push(section('routes', ['order of declaration']));
   }
@@ -74,7 +115,8 @@ export function diffConfigs(before: Config, after: Config): Change[] {
 
 /**
  * Names of the routes of `before` that are gone in `after` or differ: by themselves, or by their
- * service, its transport, or a middleware.
+ * service, its transport, or a middleware. Passthroughs count as routes. What plain HTTP is
+ * answered is no reason to end a stream.
  */
 export function changedRoutes(before: Config, after: Config): string[] {
   if (before === after) return [];
@@ -84,7 +126,8 @@ export function changedRoutes(before: Config, after: Config): string[] {
     middlewares: differing(before.middlewares, after.middlewares, isSame),
   };
   const transportOf = new Map(before.services.map(({ name, transport }) => [name, transport]));
-  const routes = differing(before.routes, after.routes, isSameRoute);
+  const routes = differing(before.routes, after.routes, isSameWay);
+  const passthroughs = differing(before.passthroughs, after.passthroughs, isSamePassthrough);
   const changed = before.routes.filter(
     ({ name, service, middlewares }) =>
       routes.has(name) ||
@@ -92,7 +135,10 @@ export function changedRoutes(before: Config, after: Config): string[] {
       differs.transports.has(transportOf.get(service) ?? '') ||
       middlewares.some((middleware) => differs.middlewares.has(middleware)),
   );
-  return changed.map(({ name }) => name);
+  const passed = before.passthroughs.filter(
+    ({ name, service }) => passthroughs.has(name) || differs.services.has(service),
+  );
+  return [...changed, ...passed].map(({ name }) => name);
 }
 
 /** Settings that differ and cannot change while a process runs, as the file names them. */
@@ -151,6 +197,7 @@ function diffSections(changes: Change[], before: Config, after: Config): void {
     const key = kebabCase(name);
     add(key, fieldDetails({ [name]: before[name] }, { [name]: after[name] }, fields));
   }
+  add('storage', fieldDetails(before.storage, after.storage, fieldsBelow(fields, 'storage')));
   add('reload', fieldDetails(before.reload, after.reload, fieldsBelow(fields, 'reload')));
   add('limits', fieldDetails(before.limits, after.limits, fieldsOf(limitsSchema)));
   add('observe', fieldDetails(before.observe, after.observe, fieldsOf(observeSchema)));
@@ -170,6 +217,27 @@ function addressText({ kind, host, port }: ListenerConfig): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+function passthroughDetails(before: PassthroughConfig, after: PassthroughConfig): string[] {
+  const { file: _, hosts: sni, streamsOnChangeMs: streams, ...rest } = after;
+  const { file: _f, hosts: oldSni, streamsOnChangeMs: oldStreams, ...old } = before;
+  const details = fieldDetails({ sni: oldSni, ...old }, { sni, ...rest }, null);
+  if (streams !== oldStreams) details.push('streams-on-change');
+  return details;
+}
+
+/** Which of several files have other contents is not said: one renewal is one line. */
+function certificateDetails(before: CertificateConfig, after: CertificateConfig): string[] {
+  const { pairs, ...rest } = after;
+  const { pairs: oldPairs, ...old } = before;
+  const details = fieldDetails(old, rest, null);
+  if (isSame(pairs, oldPairs)) return details;
+  if (pairs.length === 1 && oldPairs.length === 1) return [...details, 'files'];
+  const ids = new Set(oldPairs.map(({ id }) => id));
+  const added = pairs.filter(({ id }) => !ids.has(id)).length;
+  const removed = oldPairs.length - (pairs.length - added);
+  return [...details, `files: ${added} new, ${removed} gone`];
+}
+
 function routeDetails(before: RouteConfig, after: RouteConfig): string[] {
   if (isSameRoute(before, after)) return [];
   const { file: _, specificity: __, streamsOnChangeMs: streams, ...rest } = after;
@@ -179,21 +247,38 @@ function routeDetails(before: RouteConfig, after: RouteConfig): string[] {
   return details;
 }
 
-/** C3. Specificity follows from the rule. */
+/** C3. */
 function isSameRoute(a: RouteConfig, b: RouteConfig): boolean {
+  return (
+    a === b ||
+    (a.plainHttp === b.plainHttp &&
+      a.httpsPort === b.httpsPort &&
+      a.hsts === b.hsts &&
+      isSameWay(a, b))
+  );
+}
+
+/** Whether requests go the same way. Specificity follows from the rule. */
+function isSameWay(a: RouteConfig, b: RouteConfig): boolean {
   return (
     a === b ||
     (a.service === b.service &&
       a.priority === b.priority &&
       a.streamsOnChangeMs === b.streamsOnChangeMs &&
+      a.tls === b.tls &&
       isSame(a.rule, b.rule) &&
       isSame(a.listeners, b.listeners) &&
       isSame(a.middlewares, b.middlewares))
   );
 }
 
-/** Whether the routes that both have are declared in the same order. */
-function isSameOrder(before: readonly RouteConfig[], after: readonly RouteConfig[]): boolean {
+/** C3. */
+function isSamePassthrough(a: PassthroughConfig, b: PassthroughConfig): boolean {
+  return a === b || isSame({ ...a, file: '' }, { ...b, file: '' });
+}
+
+/** Whether the nodes that both have are declared in the same order. */
+function isSameOrder(before: readonly Named[], after: readonly Named[]): boolean {
   const [old, now] = withoutSameEnds(before, after);
   const orders = new Map(old.map(({ name }, order) => [name, order]));
   let last = -1;

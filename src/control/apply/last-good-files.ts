@@ -21,7 +21,7 @@ import { formatIssues } from '../config/render-issue.ts';
 import { RecordedSource } from './recorded-source.ts';
 import type { BadFile, SavedFile, WatchedInputs } from './reload-outcome.ts';
 
-/** A file when it was good, and the values it had from `${file:}`. */
+/** A file when it was good, with the values of `${file:}`, certificates and keys it had. */
 export interface GoodFile {
   readonly text: string;
   readonly values: ReadonlyMap<string, string>;

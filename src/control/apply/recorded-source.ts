@@ -23,7 +23,7 @@ export class RecordedSource implements ConfigSource {
   readonly #configFiles: Set<string>;
   readonly #reads = new Map<string, string | Unreadable>();
   readonly #globs = new Map<string, Glob>();
-  /** By path of a `${file:}`: the configuration files that use it. */
+  /** By path of a `${file:}`, certificate or key: the configuration files that use it. */
   readonly #users = new Map<string, Set<string>>();
   #currentFile = '';
 
@@ -33,10 +33,10 @@ export class RecordedSource implements ConfigSource {
     this.#configFiles = new Set([main]);
   }
 
-  readFile(path: string): string | Unreadable {
+  readFile(path: string, user?: string): string | Unreadable {
     // A configuration file is interpolated right after it is read: what is read then is its own.
-    if (this.#configFiles.has(path)) this.#currentFile = path;
-    else addTo(this.#users, path, this.#currentFile);
+    if (user === undefined && this.#configFiles.has(path)) this.#currentFile = path;
+    else addTo(this.#users, path, user ?? this.#currentFile);
     let answer = this.#reads.get(path);
     if (answer === undefined) {
       answer = this.#source.readFile(path);
@@ -45,14 +45,14 @@ export class RecordedSource implements ConfigSource {
     return answer;
   }
 
-  glob(pattern: string, folder: string): string[] | Unreadable {
+  glob(pattern: string, folder: string, user?: string): string[] | Unreadable {
     const key = `${folder}\n${pattern}`;
     let known = this.#globs.get(key);
     if (known === undefined) {
       known = { pattern, folder, answer: this.#source.glob(pattern, folder) };
       this.#globs.set(key, known);
-      for (const path of pathsOf(known.answer)) this.#configFiles.add(path);
     }
+    if (user === undefined) for (const path of pathsOf(known.answer)) this.#configFiles.add(path);
     return 'problem' in known.answer ? known.answer : [...known.answer];
   }
 
@@ -62,11 +62,17 @@ export class RecordedSource implements ConfigSource {
 
   /** Equal for equal answers: what was read, and what every pattern matched. */
   fingerprint(): string {
-    const reads = [...this.#reads].map(([path, answer]) => [path, contentOf(answer)]);
-    const globs = [...this.#globs].map(([key, { answer }]) => [key, pathsOf(answer)]);
-    return createHash('sha256')
-      .update(JSON.stringify([reads, globs]))
-      .digest('hex');
+    const hash = createHash('sha256');
+    const add = (text: string): void => {
+      hash.update(`${text.length}\n`).update(text); // With sizes, no two lists look alike.
+    };
+    for (const [path, answer] of this.#reads) {
+      const content = contentOf(answer);
+      add(path);
+      add(content === null ? 'unreadable' : `=${content}`);
+    }
+    for (const [key, { answer }] of this.#globs) add(`${key}\n${pathsOf(answer).join('\n')}`);
+    return hash.digest('hex');
   }
 
   /** True while every file and pattern answers as it did. */
@@ -90,7 +96,7 @@ export class RecordedSource implements ConfigSource {
     return contentOf(this.#reads.get(path));
   }
 
-  /** Paths of the `${file:}` expressions in one configuration file and in no other. */
+  /** Paths of the values, certificates and keys of one configuration file and of no other. */
   ownValues(path: string): string[] {
     const own: string[] = [];
     for (const [value, users] of this.#users) {
@@ -108,13 +114,13 @@ export class RecordedSource implements ConfigSource {
   /** The same world with other texts in some files. */
   withTexts(texts: ReadonlyMap<string, string>): ConfigSource {
     return {
-      readFile: (path) => {
+      readFile: (path, user) => {
         const text = texts.get(path);
-        if (text === undefined) return this.readFile(path);
-        this.readFile(path); // It stays an input, and what is read next is its own.
+        if (text === undefined) return this.readFile(path, user);
+        this.readFile(path, user); // It stays an input, and what is read next is its own.
         return text;
       },
-      glob: (pattern, folder) => this.glob(pattern, folder),
+      glob: (pattern, folder, user) => this.glob(pattern, folder, user),
       env: (name) => this.env(name),
     };
   }

@@ -19,6 +19,11 @@ export interface IssuedCertificate {
   readonly chain: string;
   /** PEM (PKCS#8). */
   readonly key: string;
+  /**
+   * Called when both are stored. Until then the same certificate is given again to who asks for the
+   * same names, so that it is not lost with a process. Never rejects.
+   */
+  readonly settle?: () => Promise<void>;
 }
 
 /** When an issuer wants a certificate to be renewed (RFC 9773). */

@@ -12,8 +12,9 @@ import type { Config } from '../config/config.ts';
 import { compareRoutes } from '../config/specificity.ts';
 import type { MetricIndexes } from './metric-indexes.ts';
 import type { SpecContext } from './node-specs.ts';
-import { listenerSpec, middlewareSpec, routeSpec, serviceSpec } from './node-specs.ts';
+import { limitsSpec, listenerSpec, middlewareSpec, routeSpec, serviceSpec } from './node-specs.ts';
 import { compileRouter } from './router.ts';
+import { policySpec, tlsSpec } from './tls-spec.ts';
 
 /**
  * @param config         valid: every reference names a node that exists
@@ -34,8 +35,10 @@ export function compile(
     service: finder(config.services),
     transport: finder(config.transports),
     middleware: finder(config.middlewares),
+    policy: finder(config.tls),
   };
   const routes = config.routes.toSorted(compareRoutes).map((route) => routeSpec(route, context));
+  const policies = config.tls.map((policy) => policySpec(policy, config.certificates));
   return {
     version: SNAPSHOT_VERSION,
     generation,
@@ -45,7 +48,8 @@ export function compile(
     services: config.services.map((service) => serviceSpec(service, context)),
     transports: config.transports,
     middlewares: config.middlewares.map(middlewareSpec),
-    limits: config.limits,
+    tls: tlsSpec(config, policies, context),
+    limits: limitsSpec(config.limits),
     observe: config.observe,
     drainTimeoutMs: config.drainTimeoutMs,
   };

@@ -21,18 +21,21 @@ import type {
 import { SNAPSHOT_VERSION } from '../../contract/snapshot.ts';
 import type { SnapshotUpdate } from '../../contract/snapshot-update.ts';
 import { updateBetween } from '../../contract/snapshot-update.ts';
+import type { TlsPolicySpec, TlsSpec } from '../../contract/tls.ts';
 import type {
   Config,
   ListenerConfig,
   MiddlewareConfig,
   RouteConfig,
   ServiceConfig,
+  TlsPolicyConfig,
   TransportConfig,
 } from '../config/config.ts';
 import { MetricIndexes } from './metric-indexes.ts';
 import type { SpecContext } from './node-specs.ts';
 import {
   endpointName,
+  limitsSpec,
   listenerSpec,
   middlewareSpec,
   routeSpec,
@@ -40,6 +43,7 @@ import {
 } from './node-specs.ts';
 import { RouteTable } from './route-table.ts';
 import { SlotTable } from './slot-table.ts';
+import { policySpec, tlsSpec } from './tls-spec.ts';
 
 export interface CompilerOptions {
   /** Generation before the first snapshot: 0, or that of the process before this one. */
@@ -62,7 +66,12 @@ export class Compiler {
   readonly #transports: SlotTable<TransportConfig, TransportSpec>;
   readonly #middlewares: SlotTable<MiddlewareConfig, MiddlewareSpec>;
   readonly #services: SlotTable<ServiceConfig, ServiceSpec>;
+  readonly #policies: SlotTable<TlsPolicyConfig, TlsPolicySpec>;
   readonly #routes: RouteTable;
+  readonly #context: SpecContext;
+  /** Those of the configuration that is compiled. */
+  #certificates: Config['certificates'] = [];
+  #passthroughs: Config['passthroughs'] = [];
   #last: Snapshot | null = null;
   #generation: number;
   /** Metric blocks of which the workers do not know yet that they have another name. */
@@ -78,7 +87,13 @@ export class Compiler {
       service: (name) => this.#services.slotOf(name),
       transport: (name) => this.#transports.slotOf(name),
       middleware: (name) => this.#middlewares.slotOf(name),
+      policy: (name) => this.#policies.slotOf(name),
     };
+    this.#context = context;
+    this.#policies = new SlotTable<TlsPolicyConfig, TlsPolicySpec>({
+      isEqual: isSame,
+      makeSpec: (node) => policySpec(node, this.#certificates),
+    });
     this.#listeners = new SlotTable<ListenerConfig, ListenerSpec>({
       isEqual: isSame,
       makeSpec: (node) => listenerSpec(node, context),
@@ -124,7 +139,12 @@ export class Compiler {
    */
   compile(config: Config, served: Snapshot | null = this.#last): Compiled {
     const isLastServed = served === this.#last;
-    const listeners = this.#listeners.update(config.listeners, null).moved;
+    const policies = this.#updatePolicies(config);
+    const isStaleListener =
+      policies.size === 0
+        ? null
+        : (node: ListenerConfig) => node.tls !== null && policies.has(node.tls);
+    const listeners = this.#listeners.update(config.listeners, isStaleListener).moved;
     const transports = this.#transports.update(config.transports, null).moved;
     const middlewares = this.#middlewares.update(config.middlewares, null).moved;
     const isStaleService =
@@ -146,7 +166,8 @@ export class Compiler {
       services: this.#services.specs,
       transports: this.#transports.specs,
       middlewares: this.#middlewares.specs,
-      limits: keep(last?.limits, this.#options.resolveLimits(config.limits)),
+      tls: keep(last?.tls, this.#tls(config)),
+      limits: keep(last?.limits, this.#options.resolveLimits(limitsSpec(config.limits))),
       observe: keep<ObserveSpec>(last?.observe, config.observe),
       drainTimeoutMs: config.drainTimeoutMs,
     };
@@ -158,6 +179,29 @@ export class Compiler {
         ? { kind: 'whole', snapshot }
         : updateBetween(served, snapshot, this.#recycled);
     return { snapshot, update };
+  }
+
+  /** @returns names of policies with another index */
+  #updatePolicies({ tls, certificates }: Config): ReadonlySet<string> {
+    const isStale =
+      certificates === this.#certificates
+        ? null
+        : ({ defaultCertificate }: TlsPolicyConfig) => defaultCertificate !== null;
+    this.#certificates = certificates;
+    return this.#policies.update(tls, isStale).moved;
+  }
+
+  /** After routes and services have their indexes. */
+  #tls(config: Config): TlsSpec {
+    const spec = tlsSpec(config, this.#policies.specs, this.#context);
+    if (this.#passthroughs.length > 0 && this.#passthroughs !== config.passthroughs) {
+      const kept = new Set([...config.passthroughs, ...config.routes].map(({ name }) => name));
+      for (const { name } of this.#passthroughs) {
+        if (!kept.has(name)) this.#metricIndexes.release('route', name);
+      }
+    }
+    this.#passthroughs = config.passthroughs;
+    return spec;
   }
 }
 

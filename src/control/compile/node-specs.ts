@@ -4,12 +4,14 @@
 
 import type {
   EndpointSpec,
+  LimitsSpec,
   ListenerSpec,
   MiddlewareSpec,
   RouteSpec,
   ServiceSpec,
 } from '../../contract/snapshot.ts';
 import type {
+  LimitsConfig,
   ListenerConfig,
   MiddlewareConfig,
   RouteConfig,
@@ -25,12 +27,20 @@ export interface SpecContext {
   readonly service: (name: string) => number;
   readonly transport: (name: string) => number;
   readonly middleware: (name: string) => number;
+  readonly policy: (name: string) => number;
+}
+
+/** Without what is in TlsSpec. */
+export function limitsSpec({ handshakesPerAddressMax: _, ...limits }: LimitsConfig): LimitsSpec {
+  return limits;
 }
 
 export function listenerSpec(listener: ListenerConfig, context: SpecContext): ListenerSpec {
   const { name, kind, host, port, trustedProxies } = listener;
   const metricIndex = context.metricIndexes.indexOf('listener', name);
-  return { name, kind, host, port, trustedProxies, metricIndex };
+  const tls = listener.tls === null ? -1 : context.policy(listener.tls);
+  const { proxyProtocol } = listener;
+  return { name, kind, host, port, trustedProxies, tls, proxyProtocol, metricIndex };
 }
 
 export function middlewareSpec({ name, kind, config }: MiddlewareConfig): MiddlewareSpec {
@@ -38,7 +48,7 @@ export function middlewareSpec({ name, kind, config }: MiddlewareConfig): Middle
 }
 
 export function routeSpec(route: RouteConfig, context: SpecContext): RouteSpec {
-  const { name, rule, priority, streamsOnChangeMs } = route;
+  const { name, rule, priority, streamsOnChangeMs, plainHttp, httpsPort, hsts } = route;
   return {
     name,
     rule,
@@ -47,6 +57,9 @@ export function routeSpec(route: RouteConfig, context: SpecContext): RouteSpec {
     service: context.service(route.service),
     middlewares: route.middlewares.map(context.middleware),
     streamsOnChangeMs,
+    plainHttp,
+    httpsPort,
+    hsts,
     metricIndex: context.metricIndexes.indexOf('route', name),
   };
 }
@@ -55,10 +68,10 @@ export function serviceSpec(service: ServiceConfig, context: SpecContext): Servi
   const { name, balance, sticky, passHost } = service;
   const { outlier, panicPercent, retry, breaker, concurrency } = service;
   const endpoints = service.endpoints.map((endpoint): EndpointSpec => {
-    const { key, kind, host, port, authority, weight } = endpoint;
+    const { key, kind, host, port, isTls, authority, weight } = endpoint;
     // One endpoint in two services has two blocks: their figures answer different questions.
     const metricIndex = context.metricIndexes.indexOf('endpoint', endpointName(name, key));
-    return { key, kind, host, port, authority, weight, metricIndex };
+    return { key, kind, host, port, isTls, authority, weight, metricIndex };
   });
   return {
     name,
@@ -72,6 +85,8 @@ export function serviceSpec(service: ServiceConfig, context: SpecContext): Servi
     retry,
     breaker,
     concurrency,
+    tls: service.tls,
+    proxyProtocol: service.proxyProtocol,
     metricIndex: context.metricIndexes.indexOf('service', name),
   };
 }

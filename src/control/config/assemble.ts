@@ -7,21 +7,29 @@
 
 import { lintAddresses } from './address-lint.ts';
 import type { PlacedListener } from './address-lint.ts';
+import type { CertificateCheck } from './certificate-check.ts';
+import { decodeCertificate, lintValidity } from './certificate-section.ts';
+import type { PairTools } from './certificate-section.ts';
 import type {
+  CertificateConfig,
   Config,
+  IssuerConfig,
   ListenerConfig,
   MiddlewareConfig,
-  RouteConfig,
   ServiceConfig,
+  TlsPolicyConfig,
   TransportConfig,
 } from './config.ts';
 import type { ConfigFile } from './config-files.ts';
 import { resolveExtends } from './extends.ts';
 import type { IssueDraft, Report } from './issue.ts';
+import { decodeIssuer, DEFAULT_INTERNAL } from './issuer-section.ts';
 import type { LoadMemory } from './load-memory.ts';
 import type { LocatedTable } from './located.ts';
 import { decodeMiddleware } from './middleware-section.ts';
 import type { MiddlewareKinds } from './middleware-section.ts';
+import { tlsNames } from './needed-names.ts';
+import type { NodeFiles, NodeReader } from './node-files.ts';
 import { listenerSchema, serviceSchema, transportSchema } from './node-sections.ts';
 import { gatherNodes, withoutNodes } from './nodes.ts';
 import type { Nodes } from './nodes.ts';
@@ -30,11 +38,16 @@ import type { Graph } from './reference-lint.ts';
 import type { RegexCheck } from './regex-check.ts';
 import { NODE_KINDS, rootSchema } from './root-section.ts';
 import type { NodeKind } from './root-section.ts';
-import { routeSchema, ruleOfRoute } from './route-section.ts';
-import { lintObserve, lintService } from './section-lint.ts';
+import { decodeRoute } from './route-nodes.ts';
+import type { HttpRouteNode } from './route-nodes.ts';
+import { lintEndpointKinds, lintObserve, lintService } from './section-lint.ts';
+import { lintUses } from './service-lint.ts';
 import { lintShadows } from './shadow-lint.ts';
 import type { PlacedRoute } from './shadow-lint.ts';
-import { specificityOf } from './specificity.ts';
+import { lintTls } from './tls-lint.ts';
+import { resolvePlainHttp } from './tls-resolve.ts';
+import { decodePolicy, defaultPolicy } from './tls-section.ts';
+import { PLAIN_UPSTREAM_TLS, upstreamTlsOf } from './upstream-tls-section.ts';
 
 export interface AssembleOptions {
   readonly middlewareKinds: MiddlewareKinds;
@@ -42,6 +55,9 @@ export interface AssembleOptions {
   /** Nodes of files that were left out, for better messages; null when none was. */
   readonly dropped: Nodes | null;
   readonly memory: LoadMemory;
+  /** Files that nodes name. */
+  readonly files: NodeFiles;
+  readonly certificateCheck: CertificateCheck;
 }
 
 export interface Assembled {
@@ -103,35 +119,49 @@ class Assembler {
     lintAddresses(listeners, root.admin, adminAddress?.spot ?? null, this.#report);
     lintObserve(root.observe, main.tree, this.#report);
     if (this.#graph.tables.listeners.size === 0) this.#reportNoListener(main);
-    return {
+    const { http, passthroughs } = this.#routes();
+    const draft: Config = {
       io: root.io,
       workers: root.workers,
       drainTimeoutMs: root.drainTimeoutMs,
       drainDelayMs: root.drainDelayMs,
       reload: root.reload,
+      storage: root.storage,
       listeners: listeners.map(({ listener }) => listener),
-      routes: this.#routes(),
+      routes: http.map(({ route }) => route),
       services: this.#services(),
       transports: this.#transports(),
       middlewares: this.#middlewares(),
+      tls: this.#policies(),
+      passthroughs,
+      certificates: this.#certificates(),
+      issuers: this.#issuers(),
       limits: root.limits,
       observe: root.observe,
       admin: root.admin,
     };
+    const names = tlsNames(draft);
+    lintTls({ config: draft, graph: this.#graph, routes: http, names }, this.#report);
+    lintUses(draft, this.#graph, this.#report);
+    const routes = resolvePlainHttp(http, draft, names, this.#options.memory.resolved);
+    return { ...draft, routes };
   }
 
   /** Decodes each node whose table is new, and reports what there is to say about all of them. */
   #each<T>(
     kind: NodeKind,
-    decode: (name: string, table: LocatedTable, report: Report) => T,
+    decode: (name: string, table: LocatedTable, report: Report, reader: NodeReader) => T,
   ): { value: T; table: LocatedTable; hasError: boolean }[] {
-    const { decoded } = this.#options.memory;
+    const { memory, files } = this.#options;
+    const { decoded } = memory;
     return [...this.#graph.tables[kind]].map(([name, table]) => {
+      const { file } = table.spot;
       let known = decoded.get(table);
-      if (known === undefined) {
+      if (known === undefined || !files.isCurrent(known.reads, file)) {
         const drafts: IssueDraft[] = [];
-        const value = decode(name, table, (draft) => drafts.push(draft));
-        known = { value, drafts };
+        const reader = files.reader(file);
+        const value = decode(name, table, (draft) => drafts.push(draft), reader);
+        known = { value, drafts, reads: reader.reads };
         decoded.set(table, known);
       }
       for (const draft of known.drafts) this.#report(draft);
@@ -143,45 +173,89 @@ class Assembler {
   /** An address that could not be read has port 0, which collides with nothing. */
   #listeners(): PlacedListener[] {
     const all = this.#each('listeners', (name, table, report): ListenerConfig => {
-      const { address, trustedProxies } = listenerSchema.decode(table, report);
-      return { name, ...address, trustedProxies };
+      const { address, trustedProxies, tls, proxyProtocol } = listenerSchema.decode(table, report);
+      const trusted = proxyProtocol?.trusted ?? null;
+      return { name, ...address, trustedProxies, tls, proxyProtocol: trusted };
     });
     return all.map(({ value, table }) => {
       return { listener: value, spot: (table.entries.get('address') ?? table).spot };
     });
   }
 
-  #routes(): RouteConfig[] {
-    const all = this.#each('routes', (name, table, report): RouteConfig => {
-      const fields = routeSchema.decode(table, report);
-      const rule = ruleOfRoute(fields, table, this.#options.checkRegex, report);
-      const { listeners, service, middlewares, priority } = fields;
-      const rank = { specificity: specificityOf(rule), priority };
-      const streamsOnChangeMs = streamsOnChange(fields.streamsOnChange);
-      const file = table.spot.file;
-      return { name, rule, ...rank, listeners, streamsOnChangeMs, service, middlewares, file };
+  #routes(): { http: HttpRouteNode[]; passthroughs: Config['passthroughs'] } {
+    const all = this.#each('routes', (name, table, report) => {
+      return decodeRoute(name, table, this.#options.checkRegex, report);
     });
     const placed: PlacedRoute[] = [];
+    const http: HttpRouteNode[] = [];
     for (const { value, table, hasError } of all) {
-      if (!hasError) placed.push({ route: value, spot: table.spot });
+      if (value.kind !== 'http') continue;
+      http.push(value);
+      if (!hasError) placed.push({ route: value.route, spot: table.spot });
     }
     lintShadows(placed, this.#report, this.#options.memory.shadows);
-    return all.map(({ value }) => value);
+    const passthroughs = all.flatMap(({ value }) => {
+      return value.kind === 'passthrough' ? [value.passthrough] : [];
+    });
+    return { http, passthroughs };
   }
 
   #services(): ServiceConfig[] {
-    const all = this.#each('services', (name, table, report): ServiceConfig => {
+    const all = this.#each('services', (name, table, report, reader): ServiceConfig => {
       const fields = serviceSchema.decode(table, report);
       const endpoints = fields.endpoints.map((endpoint) => {
         if ('key' in endpoint) return { ...endpoint, weight: 1 };
         return { ...endpoint.url, weight: endpoint.weight };
       });
+      const section = table.entries.get('tls');
+      const tools = this.#tools(reader);
+      const given =
+        fields.tls !== null && section?.kind === 'table'
+          ? upstreamTlsOf(fields.tls, section, tools, report)
+          : PLAIN_UPSTREAM_TLS;
+      const tls = endpoints.some(({ isTls }) => isTls) ? given : null;
       const { extends: _, endpoints: __, ...rest } = fields;
-      const service = { name, ...rest, endpoints };
+      const service = { name, ...rest, endpoints, tls };
       lintService(service, table, report);
+      lintEndpointKinds(service, table, report);
       return service;
     });
     return all.map(({ value }) => value);
+  }
+
+  /** The declared ones, and `default` when it is not among them. */
+  #policies(): TlsPolicyConfig[] {
+    const all = this.#each('tls', (name, table, report, reader) => {
+      return decodePolicy(name, table, this.#tools(reader), report);
+    });
+    const policies = all.map(({ value }) => value);
+    const hasDefault = policies.some(({ name }) => name === 'default');
+    return hasDefault ? policies : [defaultPolicy(), ...policies];
+  }
+
+  #certificates(): CertificateConfig[] {
+    const { certificateCheck } = this.#options;
+    const all = this.#each('certificates', (name, table, report, reader) => {
+      return decodeCertificate(name, table, this.#tools(reader), report);
+    });
+    const nowMs = certificateCheck.nowMs();
+    for (const { value, table } of all) lintValidity(value, table, nowMs, this.#report);
+    return all.map(({ value }) => value);
+  }
+
+  /** The declared ones, and `internal` when none of that kind is among them. */
+  #issuers(): IssuerConfig[] {
+    const all = this.#each('issuers', (name, table, report, reader) => {
+      return decodeIssuer(name, table, this.#tools(reader), report);
+    });
+    const issuers = all.map(({ value }) => value);
+    const hasInternal = issuers.some(({ kind }) => kind === 'internal');
+    return hasInternal ? issuers : [...issuers, DEFAULT_INTERNAL];
+  }
+
+  #tools(reader: NodeReader): PairTools {
+    const { certificateCheck, memory } = this.#options;
+    return { reader, check: certificateCheck, pairs: memory.pairs };
   }
 
   /** The declared ones, and `default` when it is not among them. */
@@ -215,10 +289,4 @@ class Assembler {
       hint: 'add one: [listeners.web] with address = ":8080"',
     });
   }
-}
-
-/** As in RouteSpec: -1 to keep, 0 to close at once. */
-function streamsOnChange(value: 'keep' | 'close' | number): number {
-  if (value === 'keep') return -1;
-  return value === 'close' ? 0 : value;
 }

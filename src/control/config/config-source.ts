@@ -11,13 +11,18 @@ export interface Unreadable {
 
 /** Where text comes from. Paths are passed as written, already joined to the file's folder. */
 export interface ConfigSource {
-  /** Whole text of a file, or why it cannot be read. */
-  readFile(path: string): string | Unreadable;
+  /**
+   * Whole text of a file, or why it cannot be read.
+   * @param user configuration file whose node names it; absent for configuration files themselves
+   *             and for what is read while one is interpolated
+   */
+  readFile(path: string, user?: string): string | Unreadable;
   /**
    * Paths that match `pattern` inside `folder`, sorted, each ready for `readFile`. None where a
    * folder does not exist; a folder that cannot be listed is a problem, for its files may be there.
+   * @param user as above; absent for configuration files that are included
    */
-  glob(pattern: string, folder: string): string[] | Unreadable;
+  glob(pattern: string, folder: string, user?: string): string[] | Unreadable;
   /** Value of an environment variable; undefined when it is not set. */
   env(name: string): string | undefined;
 }

@@ -52,9 +52,14 @@ export interface Config {
   readonly certificates: readonly CertificateConfig[];
   /** In order of preference. Always has one of kind `internal`, the last one if not declared. */
   readonly issuers: readonly IssuerConfig[];
-  readonly limits: LimitsSpec;
+  readonly limits: LimitsConfig;
   readonly observe: ObserveSpec;
   readonly admin: AdminConfig;
+}
+
+export interface LimitsConfig extends LimitsSpec {
+  /** As in TlsSpec. */
+  readonly handshakesPerAddressMax: number;
 }
 
 export interface ListenerConfig extends ListenerAddress {

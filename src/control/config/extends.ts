@@ -10,11 +10,11 @@ import type { Report } from './issue.ts';
 import { describe } from './located.ts';
 import type { LoadMemory } from './load-memory.ts';
 import type { Located, LocatedTable } from './located.ts';
-import { NODE_WORDS } from './nodes.ts';
+import { isBuiltIn, NODE_WORDS } from './nodes.ts';
 import type { NodeDeclaration } from './nodes.ts';
 import type { NodeKind } from './root-section.ts';
 import { SHORT_MATCH_KEYS } from './route-section.ts';
-import { extendsField } from './node-sections.ts';
+import { extendsField } from './node-fields.ts';
 
 export interface Extended {
   /** The whole table of each node by name: what it says and what it inherits. */
@@ -95,6 +95,7 @@ function readBase(
   const base = extendsField.decode(value, report);
   if (base === null || base === '') return null;
   if (nodes.has(base)) return base;
+  if (isBuiltIn(node.kind, base)) return null; // Its settings are what holds anyway.
   report({
     severity: 'error',
     code: 'PN1201',

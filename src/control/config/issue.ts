@@ -32,6 +32,13 @@ export const ISSUE_CODES = {
   PN1207: 'The admin listener is reachable from other machines.',
   PN1208: 'Two keys do not fit together.',
   PN1209: 'A middleware kind is unknown, missing, or given more than once.',
+  PN1210: 'Two nodes want the connections for one name on one listener.',
+  PN1211: 'Two routes want different TLS policies for one name.',
+  PN1212: 'A route and its service do not speak the same protocol.',
+  PN1213: 'A name has no certificate, and nobody to issue one.',
+  PN1214: 'An issuer cannot issue a name that it is asked for.',
+  PN1215: 'Certificates are got on demand for any name, without permission.',
+  PN1216: 'A redirect to HTTPS leads nowhere.',
   PN1301: 'A rule is malformed.',
   PN1302: 'A rule names an unknown matcher.',
   PN1303: 'A matcher has the wrong number of arguments.',
@@ -50,9 +57,24 @@ export const ISSUE_CODES = {
   PN1316: 'A status or range of statuses is malformed.',
   PN1317: 'The path of a health check is malformed.',
   PN1318: 'A method may not be repeated.',
+  PN1319: 'A cipher or group is unknown.',
+  PN1320: 'A protocol is not spoken here.',
+  PN1321: 'A TLS fingerprint is malformed.',
+  PN1322: 'A public key pin is malformed.',
+  PN1323: 'A URL is malformed.',
+  PN1324: 'A part of an account is malformed.',
   PN1401: 'A route has the same rule as a better-ranked one and is never chosen.',
   PN1402: 'A route is unreachable: a better-ranked one matches everything it matches.',
   PN1403: 'A route is unreachable: its rule contradicts itself.',
+  PN1501: 'A file of certificates or keys cannot be read.',
+  PN1502: 'A certificate or revocation list is malformed, or there is none.',
+  PN1503: 'A private key is malformed, encrypted, or of a kind that is not served.',
+  PN1504: 'A certificate and its key do not belong together.',
+  PN1505: 'A certificate has expired, or is not valid yet.',
+  PN1506: 'A chain is out of order, or has parts that do not belong to it.',
+  PN1507: 'A key or signature is too weak to be served.',
+  PN1508: 'A certificate names no host.',
+  PN1509: 'A folder of certificates has none, or one without its key.',
 } as const;
 
 export type IssueCode = keyof typeof ISSUE_CODES;
@@ -88,6 +110,8 @@ export interface IssueDraft {
   readonly found?: string | undefined;
   readonly expected?: string | undefined;
   readonly hint?: string | undefined;
+  /** True: the line it is about holds a secret and is not shown. */
+  readonly isSecret?: boolean | undefined;
   /** Another place that explains this one, such as the first definition of a name. */
   readonly related?: { readonly text: string; readonly spot: Spot } | undefined;
 }
@@ -111,6 +135,7 @@ export interface Issue {
   readonly found?: string;
   readonly expected?: string;
   readonly hint?: string;
+  readonly isSecret?: boolean;
   readonly related?: RelatedPlace;
 }
 

@@ -7,6 +7,8 @@
 
 import { assemble } from './assemble.ts';
 import type { Assembled } from './assemble.ts';
+import type { CertificateCheck } from './certificate-check.ts';
+import { NO_CERTIFICATE_CHECK } from './certificate-check.ts';
 import type { Config } from './config.ts';
 import { readConfigFiles } from './config-files.ts';
 import type { ConfigFile } from './config-files.ts';
@@ -14,6 +16,7 @@ import type { ConfigSource } from './config-source.ts';
 import type { Issue, IssueDraft } from './issue.ts';
 import { LoadMemory } from './load-memory.ts';
 import type { Located } from './located.ts';
+import { NodeFiles } from './node-files.ts';
 import { NO_MIDDLEWARE_KINDS } from './middleware-section.ts';
 import type { MiddlewareKinds } from './middleware-section.ts';
 import { placeIssues } from './place-issues.ts';
@@ -22,9 +25,11 @@ import { acceptAnyRegex, loadRegexCheck } from './regex-check.ts';
 export interface LoadOptions {
   /** Kinds of middleware that exist, each with the schema of its settings. Default: none. */
   readonly middlewareKinds?: MiddlewareKinds;
+  /** Who judges certificates and keys. Default: nobody can, so that each of them is an issue. */
+  readonly certificateCheck?: CertificateCheck;
   /**
    * What loads before remember: a load that shares it costs what changed, and nodes that did not
-   * change are the same objects. Of one `middlewareKinds`. Default: nothing is remembered.
+   * change are the same objects. Of one `middlewareKinds` and `certificateCheck`. Default: nothing is remembered.
    */
   readonly memory?: LoadMemory;
 }
@@ -45,7 +50,7 @@ export interface LoadedConfig {
   readonly issues: readonly Issue[];
   /** The main file first. */
   readonly files: readonly FileStatus[];
-  /** Every path that was asked for, `${file:}` included: what a watcher watches. */
+  /** Every path that was asked for, `${file:}` and certificates too: what a watcher watches. */
   readonly inputs: readonly string[];
 }
 
@@ -63,9 +68,14 @@ export async function loadConfig(
   const needsRegex = files.some(mayHaveRegex);
   const checkRegex = needsRegex ? await loadRegexCheck() : acceptAnyRegex;
   const middlewareKinds = options.middlewareKinds ?? NO_MIDDLEWARE_KINDS;
+  const certificateCheck = options.certificateCheck ?? NO_CERTIFICATE_CHECK;
+  const named = new Set(inputs);
+  const nodeFiles = new NodeFiles(source, (file) => named.add(file));
+  const shared = { middlewareKinds, checkRegex, memory, files: nodeFiles, certificateCheck };
   const settled = settle(files, drafts, (active, dropped) => {
-    return assemble(active, { middlewareKinds, checkRegex, dropped, memory });
+    return assemble(active, { ...shared, dropped });
   });
+  memory.retainPairs(settled.assembled.config);
   const badFiles = filesWithErrors(settled.drafts);
   const placed = files.map((file) => ({ ...file, text: file.text ?? '' }));
   return {
@@ -75,7 +85,7 @@ export async function loadConfig(
       const isGood = !badFiles.has(file.path);
       return { path: file.path, role: file.role, isGood, text: file.text };
     }),
-    inputs,
+    inputs: [...named],
   };
 }
 

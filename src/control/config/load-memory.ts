@@ -2,15 +2,20 @@
  * What a load remembers for the next one, so that a changed line costs a line.
  *
  * M1  whatever is taken from here is what would be made anew: everything is kept under the text or
- *     the object it was made of, and nothing else decides what it is.
+ *     the object it was made of, with the files that were read for it, and nothing else decides
+ *     what it is.
  * M2  what the last load did not use is forgotten.
  */
 
+import type { PairMemory } from './certificate-section.ts';
+import type { Config } from './config.ts';
 import type { IssueDraft } from './issue.ts';
 import type { Located, LocatedTable } from './located.ts';
 import { locate } from './located.ts';
+import type { NodeRead } from './node-files.ts';
 import { NODE_KINDS } from './root-section.ts';
 import type { ShadowMemory } from './shadow-lint.ts';
+import type { ResolvedMemory } from './tls-resolve.ts';
 import type { TomlDocument } from './toml-document.ts';
 import { parseToml } from './toml-document.ts';
 import { isOfGroup, splitGroups } from './toml-groups.ts';
@@ -20,6 +25,8 @@ import type { TomlGroup } from './toml-groups.ts';
 export interface DecodedNode {
   readonly value: unknown;
   readonly drafts: readonly IssueDraft[];
+  /** What it was made of besides its table. */
+  readonly reads: readonly NodeRead[];
 }
 
 /** A part of a file, and what was made of it. */
@@ -43,6 +50,8 @@ export class LoadMemory {
   /** What a node inherits from a base, by its own table and the whole one of the base. */
   readonly merged = new WeakMap<LocatedTable, { base: LocatedTable; table: LocatedTable }>();
   readonly shadows: ShadowMemory = new WeakMap();
+  readonly resolved: ResolvedMemory = new WeakMap();
+  readonly pairs: PairMemory = new Map();
   readonly #files = new Map<string, readonly ReadGroup[]>();
 
   /** Parses `text`, which is that of `file` now. */
@@ -55,6 +64,15 @@ export class LoadMemory {
     }
     const document = parseToml(text);
     return { ...document, tree: locate(document.root, file, []) as LocatedTable };
+  }
+
+  /** Forgets certificates that are not in `config`. */
+  retainPairs(config: Config): void {
+    if (this.pairs.size === 0) return;
+    const used = new Set<string>();
+    for (const { pairs } of config.certificates) for (const { chain } of pairs) used.add(chain);
+    for (const { tls } of config.services) if (tls !== null) used.add(tls.cert);
+    for (const chain of this.pairs.keys()) if (!used.has(chain)) this.pairs.delete(chain);
   }
 
   /** Forgets files that are not among these. */

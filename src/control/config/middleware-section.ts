@@ -6,7 +6,7 @@
 import { suggest } from './did-you-mean.ts';
 import type { Report } from './issue.ts';
 import type { LocatedTable } from './located.ts';
-import { extendsField } from './node-sections.ts';
+import { extendsField } from './node-fields.ts';
 import type { Schema } from './schema.ts';
 import { optional } from './schema.ts';
 import { object } from './schema-compound.ts';

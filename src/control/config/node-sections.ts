@@ -5,7 +5,7 @@
 import { NO_ENDPOINT, parseEndpointUrl } from './endpoint-url.ts';
 import type { EndpointUrl } from './endpoint-url.ts';
 import { NO_ADDRESS, parseListenerAddress } from './listener-address.ts';
-import type { Schema } from './schema.ts';
+import { extendsField, nameField, rangeField } from './node-fields.ts';
 import { boolean, choice, duration, integer, optional, string, text } from './schema.ts';
 import {
   breakerSchema,
@@ -15,25 +15,8 @@ import {
   retrySchema,
 } from './resilience-section.ts';
 import { list, object, union } from './schema-compound.ts';
-import { parseCookieName, parseRange } from './tokens.ts';
-
-/** The key every node has; resolved before a node is decoded (extends.ts). */
-export const extendsField: Schema<string | null> = optional(
-  string({
-    doc: 'Node of the same kind to inherit from: tables merge, arrays and scalars replace.',
-  }),
-);
-
-/** An address or range of addresses. */
-export const rangeField: Schema<string> = text({
-  doc: 'An address or CIDR range.',
-  typeText: 'address range',
-  fallback: '::1',
-  parse: parseRange,
-});
-
-/** A reference to a node, checked by reference-lint.ts. */
-export const nameField: Schema<string> = string({ doc: 'Name of a node.' });
+import { parseCookieName } from './tokens.ts';
+import { upstreamTlsSchema } from './upstream-tls-section.ts';
 
 export const listenerSchema = object('An address to accept connections on.', {
   address: text({
@@ -45,11 +28,20 @@ export const listenerSchema = object('An address to accept connections on.', {
   trustedProxies: list(rangeField, {
     doc: 'Peers whose X-Forwarded fields are believed. From all others they are removed.',
   }),
+  tls: optional({ ...nameField, doc: 'TLS policy; without one the listener speaks no TLS.' }),
+  proxyProtocol: optional(
+    object('Connections begin with a PROXY protocol header, version 1 or 2.', {
+      trusted: list(rangeField, {
+        doc: 'Peers that send one, and must. All others may not.',
+        isRequired: true,
+      }),
+    }),
+  ),
   extends: extendsField,
 });
 
 const endpointUrl = text<EndpointUrl>({
-  doc: 'Where the origin listens: `http://host:port` or `unix:/path`.',
+  doc: 'Where the origin listens: `http://`, `https://` or `tcp://` and `host:port`, or `unix:/path`.',
   typeText: 'endpoint',
   fallback: NO_ENDPOINT,
   parse: parseEndpointUrl,
@@ -119,6 +111,12 @@ export const serviceSchema = object('Endpoints and how one is chosen.', {
   retry: retrySchema,
   breaker: optional(breakerSchema),
   concurrency: concurrencySchema,
+  tls: optional(upstreamTlsSchema),
+  proxyProtocol: optional(
+    choice(['v1', 'v2'], {
+      doc: 'Connections that are passed through begin with a PROXY protocol header.',
+    }),
+  ),
   extends: extendsField,
 });
 

@@ -31,7 +31,29 @@ export const NODE_WORDS: { readonly [K in NodeKind]: string } = {
   services: 'service',
   transports: 'transport',
   middlewares: 'middleware',
+  tls: 'TLS policy',
+  certificates: 'certificate',
+  issuers: 'issuer',
 };
+
+/** Nodes that are there without being declared. */
+const BUILT_IN: { readonly [K in NodeKind]?: string } = {
+  transports: 'default',
+  tls: 'default',
+  issuers: 'internal',
+};
+
+export function isBuiltIn(kind: NodeKind, name: string): boolean {
+  return BUILT_IN[kind] === name;
+}
+
+/** Names of nodes of one kind, built-in ones too. */
+export function namesOf(kind: NodeKind, declared: Iterable<string>): string[] {
+  const names = new Set(declared);
+  const builtIn = BUILT_IN[kind];
+  if (builtIn !== undefined) names.add(builtIn);
+  return [...names];
+}
 
 /** Gathers the nodes of `files`. Of two with one name the first stays; the second is an issue. */
 export function gatherNodes(files: readonly ConfigFile[], report: Report): Nodes {
@@ -41,6 +63,9 @@ export function gatherNodes(files: readonly ConfigFile[], report: Report): Nodes
     services: new Map(),
     transports: new Map(),
     middlewares: new Map(),
+    tls: new Map(),
+    certificates: new Map(),
+    issuers: new Map(),
   };
   for (const file of files) {
     if (file.role === 'include') checkIncludedKeys(file.tree, report);

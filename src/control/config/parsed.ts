@@ -33,7 +33,7 @@ export function reportProblem(
   report: Report,
   problem: Problem,
   spot: Spot,
-  rest: { severity: 'error' | 'warning'; found?: string },
+  rest: { severity: 'error' | 'warning'; found?: string; isSecret?: boolean },
 ): void {
   report({ ...problem, ...rest, spot, part: 'value' });
 }

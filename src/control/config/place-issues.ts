@@ -65,7 +65,7 @@ class Placer {
   }
 
   place(draft: IssueDraft): Issue {
-    const { severity, code, message, spot, found, expected, hint, related } = draft;
+    const { severity, code, message, spot, found, expected, hint, isSecret, related } = draft;
     const place = draft.at === undefined ? this.#find(draft) : this.#atLine(spot.file, draft.at);
     return {
       severity,
@@ -77,6 +77,7 @@ class Placer {
       ...(found === undefined ? {} : { found }),
       ...(expected === undefined ? {} : { expected }),
       ...(hint === undefined ? {} : { hint }),
+      ...(isSecret === true ? { isSecret } : {}),
       ...(related === undefined ? {} : { related: this.#related(related.text, related.spot) }),
     };
   }

@@ -6,7 +6,7 @@ import { suggest } from './did-you-mean.ts';
 import type { Report } from './issue.ts';
 import { describe } from './located.ts';
 import type { Located, LocatedTable } from './located.ts';
-import { NODE_WORDS } from './nodes.ts';
+import { isBuiltIn, namesOf, NODE_WORDS } from './nodes.ts';
 import type { NodeDeclaration } from './nodes.ts';
 import { NODE_KINDS } from './root-section.ts';
 import type { NodeKind } from './root-section.ts';
@@ -27,17 +27,20 @@ const EDGES: readonly (readonly [from: NodeKind, key: string, to: NodeKind])[] =
   ['routes', 'listeners', 'listeners'],
   ['routes', 'middlewares', 'middlewares'],
   ['services', 'transport', 'transports'],
+  ['listeners', 'tls', 'tls'],
+  ['routes', 'tls', 'tls'],
+  ['tls', 'default-certificate', 'certificates'],
+  ['certificates', 'issuer', 'issuers'],
 ];
 
 /** Kinds whose nodes do nothing unless something names them. */
-const PASSIVE_KINDS: readonly NodeKind[] = ['services', 'middlewares', 'transports'];
+const PASSIVE_KINDS: readonly NodeKind[] = ['services', 'middlewares', 'transports', 'tls'];
 
 type UsedNames = ReadonlyMap<NodeKind, Set<string>>;
 
 /** Reports dangling references, and warns of nodes nothing refers to. */
 export function lintReferences(graph: Graph, report: Report): void {
   const used: UsedNames = new Map(NODE_KINDS.map((kind) => [kind, new Set<string>()] as const));
-  used.get('transports')!.add('default');
   for (const [from, key, to] of EDGES) {
     const context = { used, report };
     for (const table of graph.tables[from].values()) {
@@ -50,6 +53,7 @@ export function lintReferences(graph: Graph, report: Report): void {
   for (const kind of PASSIVE_KINDS) {
     for (const [name, table] of graph.tables[kind]) {
       if (used.get(kind)!.has(name) || graph.bases[kind].has(name)) continue;
+      if (isBuiltIn(kind, name)) continue;
       report({
         severity: 'warning',
         code: 'PN1205',
@@ -70,12 +74,9 @@ function lintReference(
   if (item.kind !== 'string' || item.isBroken || item.text === '') return;
   const name = item.text;
   context.used.get(to)!.add(name);
-  const isBuiltIn = to === 'transports' && name === 'default';
-  if (isBuiltIn || graph.tables[to].has(name)) return;
+  if (isBuiltIn(to, name) || graph.tables[to].has(name)) return;
   const dropped = graph.dropped?.[to].get(name);
-  const names = [...graph.tables[to].keys()];
-  if (to === 'transports') names.push('default');
-  const advice = suggest(name, names);
+  const advice = suggest(name, namesOf(to, graph.tables[to].keys()));
   const hint =
     dropped === undefined
       ? advice

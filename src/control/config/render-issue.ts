@@ -25,7 +25,8 @@ export function renderIssue(issue: Issue, sourceText: string | null): string {
   const gutter = ' '.repeat(number.length);
   const lines = [`${issue.severity}[${issue.code}]: ${issue.message}`];
   lines.push(`${gutter}--> ${place}${issue.path === '' ? '' : ` (${issue.path})`}`);
-  const source = sourceText?.split('\n')[issue.line - 1]?.replace(/\r$/, '');
+  const shownText = issue.isSecret === true ? undefined : sourceText;
+  const source = shownText?.split('\n')[issue.line - 1]?.replace(/\r$/, '');
   if (source !== undefined) {
     const [shown, caret] = frame(source, issue);
     lines.push(`${gutter} |`, `${number} | ${shown}`.trimEnd(), `${gutter} | ${caret}`);

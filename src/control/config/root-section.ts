@@ -2,6 +2,8 @@
  * Schema of the whole file: single sections and the kinds of named nodes.
  */
 
+import { certificateSchema } from './certificate-section.ts';
+import { issuerSchema } from './issuer-section.ts';
 import { NO_ADDRESS, parseListenerAddress } from './listener-address.ts';
 import type { ListenerAddress } from './listener-address.ts';
 import { middlewareSchema } from './middleware-section.ts';
@@ -11,6 +13,7 @@ import { routeSchema } from './route-section.ts';
 import { boolean, choice, duration, integer, optional, size, string, text } from './schema.ts';
 import type { Schema } from './schema.ts';
 import { list, object, record, union } from './schema-compound.ts';
+import { tlsPolicySchema } from './tls-section.ts';
 import type { Parsed } from './parsed.ts';
 import { bad, good } from './parsed.ts';
 
@@ -139,6 +142,15 @@ export const limitsSchema = object('What a client or an origin may ask of the pr
     doc: 'What happens to %2F and %5C in a path: passed on as they are, or status 400.',
     default: 'keep',
   }),
+  handshakesPerAddressMax: integer({
+    key: 'handshakes-per-address',
+    doc:
+      'TLS handshakes a second and client address, which is a /64 for IPv6, of the whole process; ' +
+      '0: no limit.',
+    default: 0,
+    min: 0,
+    max: 1_000_000,
+  }),
   viaHopsMax: integer({
     key: 'via-hops',
     doc: 'Times a request may pass this proxy, counted in Via. Past it: status 508.',
@@ -241,8 +253,24 @@ function parseAdminAddress(text: string): Parsed<ListenerAddress | null> {
 }
 
 /** The kinds of named nodes, as the file names them. */
-export const NODE_KINDS = ['listeners', 'routes', 'services', 'transports', 'middlewares'] as const;
+export const NODE_KINDS = [
+  'listeners',
+  'routes',
+  'services',
+  'transports',
+  'middlewares',
+  'tls',
+  'certificates',
+  'issuers',
+] as const;
 export type NodeKind = (typeof NODE_KINDS)[number];
+
+const storageSchema = object('Where accounts, certificates and keys are kept.', {
+  path: string({
+    doc: 'Folder of them; `auto` for one in the state folder of the user or service.',
+    default: 'auto',
+  }),
+});
 
 const rootFields = {
   io: choice(['auto', 'node'], {
@@ -267,6 +295,7 @@ const rootFields = {
     max: '1h',
   }),
   reload: reloadSchema,
+  storage: storageSchema,
   include: list(string({ doc: 'A pattern such as `conf.d/*.toml`.' }), {
     doc: 'Further files with nodes, relative to this file. A bad one never harms the others.',
   }),
@@ -275,6 +304,17 @@ const rootFields = {
   services: record('name', serviceSchema, { doc: 'Endpoints and how one is chosen.' }),
   transports: record('name', transportSchema, {
     doc: 'How connections to endpoints are made. `default` exists without being declared.',
+  }),
+  tls: record('name', tlsPolicySchema, {
+    doc: 'How TLS is spoken with clients. `default` exists without being declared.',
+  }),
+  certificates: record('name', certificateSchema, {
+    doc: 'Certificates from files, and names that are to have one from an issuer.',
+  }),
+  issuers: record('name', issuerSchema, {
+    doc:
+      'Who is asked for certificates, in order of preference. `internal` exists without being ' +
+      'declared.',
   }),
   limits: limitsSchema,
   observe: observeSchema,

@@ -6,7 +6,7 @@ import type { Matcher, Rule } from '../../contract/routing.ts';
 import { parseHostPattern } from './host-pattern.ts';
 import type { Located, LocatedTable } from './located.ts';
 import type { Report } from './issue.ts';
-import { extendsField, nameField, rangeField } from './node-sections.ts';
+import { extendsField, nameField, rangeField } from './node-fields.ts';
 import { reportProblem } from './parsed.ts';
 import { parsePathPattern } from './path-pattern.ts';
 import type { PathPattern } from './path-pattern.ts';
@@ -73,6 +73,49 @@ export const routeSchema = object('Which requests go to which service.', {
     list(nameField, { doc: 'Listeners the route serves; all when absent.', isRequired: true }),
   ),
   service: string({ doc: 'Name of the service that answers.' }),
+  mode: choice(['http', 'passthrough'], {
+    doc:
+      '`passthrough`: connections are passed on unopened, chosen by `sni`; then nothing else can ' +
+      'be matched.',
+    default: 'http',
+  }),
+  sni: oneOrMore(
+    text({ doc: 'A name.', typeText: 'host', fallback: '*', parse: parseHostPattern }),
+    {
+      doc:
+        'Name in the TLS ClientHello of connections that are passed on: a name, `*.example.com` ' +
+        'for one label more, `*` for every name that nothing else is for.',
+    },
+  ),
+  tls: optional({
+    ...nameField,
+    doc: "TLS policy of the route's hosts; that of the listener when absent.",
+  }),
+  plainHttp: choice(['auto', 'serve', 'redirect', 'refuse'], {
+    doc:
+      'What happens on listeners without TLS. `redirect`: to HTTPS; `refuse`: status 421. `auto`: ' +
+      'redirect when the route is on a listener with TLS too and every host of it has a ' +
+      'certificate there or an issuer; otherwise serve.',
+    default: 'auto',
+  }),
+  hsts: union(
+    boolean({ doc: '`true`: for a year.', default: false }),
+    object('Strict-Transport-Security in detail.', {
+      maxAgeSeconds: duration({
+        doc: 'How long browsers remember it.',
+        default: '365d',
+        min: '0',
+        max: '3650d',
+        unit: 's',
+      }),
+      includeSubDomains: boolean({ doc: 'Names below the host too.', default: false }),
+      preload: boolean({
+        doc: 'Browsers may have it built in: hard to take back.',
+        default: false,
+      }),
+    }),
+    { doc: 'Sends Strict-Transport-Security (RFC 6797) on listeners with TLS.' },
+  ),
   middlewares: list(nameField, { doc: 'Middlewares, in the order a request meets them.' }),
   streamsOnChange: union(
     choice(['keep', 'close'], { doc: 'Let them be, or close them.', default: 'keep' }),
@@ -88,7 +131,7 @@ export const routeSchema = object('Which requests go to which service.', {
   extends: extendsField,
 });
 
-type RouteFields = Infer<typeof routeSchema>;
+export type RouteFields = Infer<typeof routeSchema>;
 
 /** The keys that say which requests a route matches, besides `rule`. */
 export const SHORT_MATCH_KEYS = ['host', 'path', 'method', 'header', 'query', 'client-ip'];

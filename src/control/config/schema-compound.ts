@@ -58,17 +58,23 @@ export function object<F extends Fields>(
 /** An array of values of one schema. */
 export function list<T>(
   item: Schema<T>,
-  options: { readonly doc: string; readonly isRequired?: boolean; readonly key?: string },
+  options: {
+    readonly doc: string;
+    readonly isRequired?: boolean;
+    readonly key?: string;
+    readonly default?: readonly T[];
+  },
 ): Schema<readonly T[]> {
   const typeText = `array of ${item.typeText}`;
   const isRequired = options.isRequired ?? false;
+  const fallback = options.default ?? [];
   return {
     doc: options.doc,
     typeText,
     boundsText: isRequired ? 'at least one' : '',
-    defaultText: isRequired ? null : '[]',
+    defaultText: isRequired ? null : JSON.stringify(fallback),
     isRequired,
-    fallback: [],
+    fallback,
     tomlKey: options.key ?? null,
     children: [{ suffix: '[]', schema: item }],
     accepts: (kind) => kind === 'array',

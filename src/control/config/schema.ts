@@ -55,6 +55,8 @@ interface LeafOptions {
   readonly doc: string;
   /** Key in TOML, where the property is named otherwise. */
   readonly key?: string;
+  /** True: no issue shows the value or its line. */
+  readonly isSecret?: boolean;
 }
 
 interface LeafSpec<T> extends LeafOptions {
@@ -343,7 +345,9 @@ function leaf<T>(spec: LeafSpec<T>): Schema<T> {
         const isGeneric = GENERIC_CODES.includes(problem.code);
         const message = isGeneric ? `${keyLabel(value)} is ${problem.message}` : problem.message;
         const placed = { ...problem, message, within, hint };
-        reportProblem(report, placed, value.spot, { severity, found: describe(value) });
+        const { isSecret = false } = spec;
+        const shown = isSecret ? { isSecret } : { found: describe(value) };
+        reportProblem(report, placed, value.spot, { severity, ...shown });
       }
       return parsed.ok ? parsed.value : fallback;
     },

@@ -3,6 +3,7 @@
  */
 
 import type { ServiceConfig } from './config.ts';
+import { isTcpEndpoint } from './endpoint-url.ts';
 import type { Report } from './issue.ts';
 import { describe } from './located.ts';
 import type { LocatedTable } from './located.ts';
@@ -40,6 +41,27 @@ export function lintService(service: ServiceConfig, table: LocatedTable, report:
       part: 'value',
       hint: 'add `secure = true`',
     });
+  }
+}
+
+/** Reports settings of a service that its endpoints cannot have. */
+export function lintEndpointKinds(
+  { endpoints, healthCheck, tls }: ServiceConfig,
+  table: LocatedTable,
+  report: Report,
+): void {
+  const known = endpoints.filter(({ key }) => key !== '');
+  const doesNotFit = (key: string, message: string, hint: string): void => {
+    const { spot } = table.entries.get(key) ?? table;
+    report({ severity: 'error', code: 'PN1208', message, spot, part: 'key', hint });
+  };
+  const hasTls = endpoints.some(({ isTls }) => isTls);
+  if (table.entries.has('tls') && tls === null && known.length > 0 && !hasTls) {
+    doesNotFit('tls', 'no endpoint of the service is spoken to over TLS', 'write `https://`');
+  }
+  if (healthCheck?.kind === 'http' && known.some(isTcpEndpoint)) {
+    const hint = 'write `health-check = { kind = "tcp" }`';
+    doesNotFit('health-check', 'a `tcp://` endpoint cannot be asked by a request', hint);
   }
 }
 

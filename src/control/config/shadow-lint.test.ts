@@ -24,6 +24,10 @@ function routeOf({ rule, priority, listeners }: Sketch, order: number) {
     listeners: listeners ?? null,
     service: 's',
     streamsOnChangeMs: -1,
+    tls: null,
+    plainHttp: 'serve' as const,
+    httpsPort: 443,
+    hsts: '',
     middlewares: [],
     file: 'm.toml',
   };

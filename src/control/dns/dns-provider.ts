@@ -9,7 +9,7 @@
 export interface TxtRecord {
   /** Absolute, without the trailing dot, lower case: `_acme-challenge.example.com`. */
   readonly name: string;
-  /** Zone that `name` lies in, without the trailing dot. */
+  /** Zone that `name` lies in, without the trailing dot; empty: DNS shows none. */
   readonly zone: string;
   readonly value: string;
   readonly ttlSeconds: number;

@@ -72,11 +72,13 @@ export const Field = {
   secWebsocketAccept: 57,
   secWebsocketProtocol: 58,
   secWebsocketExtensions: 59,
+  clientCert: 60,
+  clientCertChain: 61,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 
 /** Size of an array indexed by field id, such as a skip set. */
-export const FIELD_INDEX_MAX = 60;
+export const FIELD_INDEX_MAX = 62;
 
 /** Highest id that a head parser interprets (F3). */
 export const INTERPRETED_MAX = Field.te;

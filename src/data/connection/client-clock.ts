@@ -5,7 +5,7 @@
 
 import type { LimitsSpec } from '../../contract/snapshot.ts';
 import type { Plane } from '../exchange/plane.ts';
-import type { Timer } from '../io/backend.ts';
+import type { Connection, Timer } from '../io/backend.ts';
 
 /** What is due from the client. */
 export const Wait = {
@@ -33,6 +33,9 @@ export class ClientClock {
   wait: Wait = Wait.none;
   private readonly plane: Plane;
   private readonly timer: Timer;
+  /** What the kernel had taken when the wait for a slow reader began. */
+  private takenSize = 0;
+  private takenAtMs = 0;
 
   /** @param onOverdue called with what did not come in time */
   constructor(plane: Plane, onOverdue: (wait: Wait) => void) {
@@ -45,6 +48,23 @@ export class ClientClock {
   start(wait: Wait): void {
     this.wait = wait;
     if (wait !== Wait.none) this.timer.set(timeoutOf(wait, this.plane.linked.limits));
+  }
+
+  /** Starts to wait for the client to take what is queued on `connection`. */
+  startWrite(connection: Connection): void {
+    this.takenSize = connection.takenSize;
+    this.takenAtMs = this.plane.backend.nowMs();
+    this.start(Wait.write);
+  }
+
+  /** Slow but steady is fine: whether any byte was taken since `startWrite`. */
+  hasTaken(connection: Connection): boolean {
+    return connection.takenSize > this.takenSize;
+  }
+
+  /** True when it has waited for a reader for `stalledMs`; `hasTaken` tells whether in vain. */
+  isStalled(stalledMs: number): boolean {
+    return this.wait === Wait.write && this.plane.backend.nowMs() - this.takenAtMs >= stalledMs;
   }
 
   /** How long it has waited. */

@@ -18,11 +18,13 @@ import type { ResponseHead } from '../codec/head.ts';
 import { ClientPeer } from '../exchange/client-peer.ts';
 import type { ClientStream } from '../exchange/client-stream.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import type { ClientArrival } from '../exchange/client-security.ts';
 import type { LinkedSnapshot } from '../exchange/linked-snapshot.ts';
 import type { Plane } from '../exchange/plane.ts';
 import type { Chunk, Connection, ConnectionEvents } from '../io/backend.ts';
 import { OverloadLevel } from '../overload/overload-level.ts';
 import { ClientClock, Wait } from './client-clock.ts';
+import type { ClientConnection, ConnectionOwner } from './client-connection.ts';
 import { clientFault } from './client-fault.ts';
 import type { RequestSink } from './h1-request-reader.ts';
 import { H1RequestReader, State } from './h1-request-reader.ts';
@@ -30,24 +32,16 @@ import { H1ResponseSender } from './h1-response-sender.ts';
 
 /** Who has just come is about to send. */
 const NEW_IDLE_MS = 1_000;
-/** Who keeps count of open connections. */
-export interface ConnectionOwner {
-  /** The generation that routes exchanges begun from now on … */
-  readonly linked: LinkedSnapshot;
-  /** … and the owner's place in it. */
-  readonly listenerIndex: number;
-  /** Each answer is the last one of its connection. */
-  readonly isDraining: boolean;
-  /** First cell of the listener's metric block. */
-  readonly metricBase: number;
-  onConnectionClosed(connection: H1ClientConnection): void;
-}
 
-export class H1ClientConnection implements ConnectionEvents, ClientStream, RequestSink {
+export class H1ClientConnection
+  implements ClientConnection, ConnectionEvents, ClientStream, RequestSink
+{
   readonly peerAddress: string;
   private readonly owner: ConnectionOwner;
   private readonly plane: Plane;
   private readonly connection: Connection;
+  /** Null: without TLS, and from where the connection says. */
+  private readonly arrival: ClientArrival | null;
   private readonly clock: ClientClock;
   private readonly sender: H1ResponseSender;
   private readonly reader: H1RequestReader;
@@ -57,15 +51,18 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream, Reque
   private exchange: Exchange | null = null;
   private exchangeCount = 0;
   private isHalfClosed = false;
-  /** What the kernel had taken when the wait for a slow reader began. */
-  private takenSize = 0;
-  private takenAtMs = 0;
 
-  constructor(owner: ConnectionOwner, plane: Plane, connection: Connection) {
+  constructor(
+    owner: ConnectionOwner,
+    plane: Plane,
+    connection: Connection,
+    arrival: ClientArrival | null = null,
+  ) {
     this.owner = owner;
     this.plane = plane;
     this.connection = connection;
-    this.peerAddress = connection.peerAddress;
+    this.arrival = arrival;
+    this.peerAddress = arrival === null ? connection.peerAddress : arrival.peerAddress;
     this.clock = new ClientClock(plane, (wait) => this.onOverdue(wait));
     this.sender = new H1ResponseSender(plane, connection);
     this.reader = new H1RequestReader(this, plane, connection, this.clock);
@@ -98,10 +95,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream, Reque
 
   /** Gives the client up when it has taken nothing of what is queued for `stalledMs`. */
   closeIfStalled(stalledMs: number): void {
-    if (this.clock.wait !== Wait.write) return;
-    if (this.plane.backend.nowMs() - this.takenAtMs < stalledMs) return;
-    if (this.connection.takenSize > this.takenSize) this.awaitWrite();
-    else this.giveUp(Fault.clientWriteTimeout);
+    if (this.clock.isStalled(stalledMs)) this.onSlowReader();
   }
 
   /** Calls `visit` with the exchange in progress, if there is one. It may end it. */
@@ -302,8 +296,10 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream, Reque
     if (known !== null && known.listenerIndex === listenerIndex && known.trusted === trusted) {
       return;
     }
-    const port = this.connection.localPort;
-    this.clientPeer = new ClientPeer(this.peerAddress, port, listenerIndex, trusted);
+    const { peerAddress } = this;
+    const localPort = this.arrival?.localPort || this.connection.localPort;
+    const security = this.arrival?.security ?? null;
+    this.clientPeer = new ClientPeer({ peerAddress, localPort, security }, listenerIndex, trusted);
   }
 
   // What the reader finds.
@@ -384,9 +380,13 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream, Reque
   }
 
   private awaitWrite(): void {
-    this.takenSize = this.connection.takenSize;
-    this.takenAtMs = this.plane.backend.nowMs();
-    this.clock.start(Wait.write);
+    this.clock.startWrite(this.connection);
+  }
+
+  /** It has not taken all there is; slow but steady is fine. */
+  private onSlowReader(): void {
+    if (this.clock.hasTaken(this.connection)) this.awaitWrite();
+    else this.giveUp(Fault.clientWriteTimeout);
   }
 
   private waitAfterWrite(): Wait {
@@ -412,9 +412,7 @@ export class H1ClientConnection implements ConnectionEvents, ClientStream, Reque
           if (this.reader.state === State.body) this.exchange!.fail(Fault.requestBodyTimeout);
           return;
         case Wait.write:
-          // Slow but steady is fine: what counts is whether any byte was taken.
-          if (this.connection.takenSize > this.takenSize) this.awaitWrite();
-          else this.giveUp(Fault.clientWriteTimeout);
+          this.onSlowReader();
           return;
         case Wait.progress:
           this.giveUp(Fault.clientClosed);

@@ -12,6 +12,7 @@ import type { ResponseHead } from '../codec/head.ts';
 import { Framing } from '../codec/head.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Plane } from '../exchange/plane.ts';
+import { hstsFor } from '../exchange/transport-security.ts';
 import type { Chunk, Connection } from '../io/backend.ts';
 import { CHUNK_HEADROOM, CHUNK_TAILROOM } from '../io/backend.ts';
 import { Outgoing } from '../io/outgoing.ts';
@@ -97,6 +98,8 @@ export class H1ResponseSender {
     writer.copyFields(head.fields, null);
     if (head.fields.find(Field.date) < 0) writer.line(this.plane.dateLine());
     if (extra !== '') writer.line(latin1Bytes(extra));
+    const hsts = hstsFor(exchange, head);
+    if (hsts !== null) writer.line(hsts);
     this.writeConnection();
     this.writeFraming(head);
     const end = writer.finish();

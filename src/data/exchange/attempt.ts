@@ -90,6 +90,14 @@ export class Attempt implements AttemptEvents {
     if (tryMs > 0 && this.state === State.waiting) this.startTimer(tryMs);
   }
 
+  /** The connection carries a passthrough from now on. To be connected is all that was asked. */
+  beginTunnel(): void {
+    this.state = State.answered;
+    this.timer?.clear();
+    this.endpoint!.outlier.onAnswer(0, 0);
+    this.upstream!.beginTunnel();
+  }
+
   /** Gives back the lease or the place in the queue, whichever there is. */
   abort(): void {
     if (this.state === State.idle) return;

@@ -47,8 +47,16 @@ export class Attempts {
 
   /** The first one; null for no endpoint. */
   start(endpoint: Endpoint | null): void {
-    const fault = endpoint === null ? Fault.noEndpoint : this.launch(this.current, endpoint, false);
-    if (fault !== Fault.none) this.exchange.fail(fault);
+    const { current, exchange } = this;
+    const mustBeFresh = exchange.opening !== null;
+    const fault =
+      endpoint === null ? Fault.noEndpoint : this.launch(current, endpoint, mustBeFresh);
+    if (fault !== Fault.none) exchange.fail(fault);
+  }
+
+  /** Writes the head for `endpoint`, if there is one. @returns false when there is no memory */
+  prepare(endpoint: Endpoint): boolean {
+    return this.exchange.opening !== null || this.sender.prepare(endpoint);
   }
 
   /** Ends what is under way. */
@@ -77,6 +85,11 @@ export class Attempts {
 
   /** It has a connection. */
   onLease(attempt: Attempt): void {
+    if (this.exchange.opening !== null) {
+      attempt.beginTunnel();
+      this.exchange.onPassthroughLease(attempt.upstream!);
+      return;
+    }
     if (this.sender.send(attempt)) this.exchange.stream!.resumeRequest();
     else if (this.exchange.route!.service.retry.hedgeDelayMs > 0) this.planHedge();
   }
@@ -122,7 +135,7 @@ export class Attempts {
    */
   private launch(attempt: Attempt, endpoint: Endpoint, mustBeFresh: boolean): Fault {
     this.count++;
-    if (!this.sender.prepare(endpoint)) return Fault.memoryLimit;
+    if (!this.prepare(endpoint)) return Fault.memoryLimit;
     this.endpoint = endpoint;
     const fault = attempt.begin(endpoint, mustBeFresh);
     if (attempt.isAcquiring) {

@@ -8,11 +8,17 @@
 
 import type { CidrSet } from '../../base/cidr.ts';
 import { latin1Bytes } from '../../base/ascii.ts';
+import type { ClientArrival, ClientSecurity } from './client-security.ts';
+
+const PROTO_HTTP = latin1Bytes('X-Forwarded-Proto: http\r\n');
+const PROTO_HTTPS = latin1Bytes('X-Forwarded-Proto: https\r\n');
 
 export class ClientPeer {
-  /** Socket's view of the other end. */
+  /** Socket's view of the other end, or a trusted PROXY header's. */
   readonly peerAddress: string;
   readonly localPort: number;
+  /** Null: its requests come without TLS. */
+  readonly security: ClientSecurity | null;
   readonly listenerIndex: number;
   /** Whom the listener believes; null for nobody. */
   readonly trusted: CidrSet | null;
@@ -21,20 +27,27 @@ export class ClientPeer {
   /** Lines for requests of an untrusted peer: For, Real-IP, Proto and Port. */
   readonly forwardedBlock: Uint8Array;
 
-  constructor(
-    peerAddress: string,
-    localPort: number,
-    listenerIndex: number,
-    trusted: CidrSet | null,
-  ) {
+  /** @param arrival copied, not kept */
+  constructor(arrival: ClientArrival, listenerIndex: number, trusted: CidrSet | null) {
+    const { peerAddress, localPort, security } = arrival;
     this.peerAddress = peerAddress;
     this.localPort = localPort;
+    this.security = security;
     this.listenerIndex = listenerIndex;
     this.trusted = trusted;
     this.isTrusted = trusted !== null && peerAddress !== '' && trusted.contains(peerAddress);
     const address =
       peerAddress === '' ? '' : `X-Forwarded-For: ${peerAddress}\r\nX-Real-IP: ${peerAddress}\r\n`;
     const port = localPort > 0 ? `X-Forwarded-Port: ${localPort}\r\n` : '';
-    this.forwardedBlock = latin1Bytes(`${address}X-Forwarded-Proto: http\r\n${port}`);
+    this.forwardedBlock = latin1Bytes(`${address}X-Forwarded-Proto: ${this.scheme}\r\n${port}`);
+  }
+
+  get scheme(): 'http' | 'https' {
+    return this.security === null ? 'http' : 'https';
+  }
+
+  /** `X-Forwarded-Proto` as a line. Shared bytes: do not change them. */
+  get protoLine(): Uint8Array {
+    return this.security === null ? PROTO_HTTP : PROTO_HTTPS;
   }
 }

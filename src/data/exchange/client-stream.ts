@@ -6,8 +6,18 @@
 import type { Fault } from '../../contract/fault.ts';
 import type { ResponseHead } from '../codec/head.ts';
 import type { Chunk } from '../io/backend.ts';
+import type { UpstreamConnection } from '../pool/upstream-connection.ts';
+import type { AccessRecord } from '../record/access-record.ts';
 import type { ClientPeer } from './client-peer.ts';
 import type { LinkedSnapshot } from './linked-snapshot.ts';
+
+/** A passthrough: it has no request, only a begin. */
+export interface TunnelOpening {
+  /** `upstream` takes the bytes of the client as they are from now on, and the client may go on. */
+  openTunnel(upstream: UpstreamConnection): void;
+  /** Fills in what the access log says of it, where that is not what it says of a request. */
+  describe(record: AccessRecord): void;
+}
 
 export interface ClientStream {
   /** The generation that routes the next exchange to begin. */

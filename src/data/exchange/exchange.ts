@@ -19,20 +19,22 @@ import { Verdict } from '../chain/middleware.ts';
 import type { ResponseHead } from '../codec/head.ts';
 import { Method, RequestHead } from '../codec/head.ts';
 import type { Chunk, Timer } from '../io/backend.ts';
+import type { UpstreamConnection } from '../pool/upstream-connection.ts';
 import type { PlaceWaiter } from '../service/service-state.ts';
 import { WAITING } from '../service/service-state.ts';
 import { Outcome } from '../service/circuit-breaker.ts';
-import { admit, forwardsLeft } from './admission.ts';
 import { Attempts } from './attempts.ts';
-import type { ClientStream } from './client-stream.ts';
+import type { ClientStream, TunnelOpening } from './client-stream.ts';
 import { chooseEndpoint, confirmEndpoint } from './endpoint-choice.ts';
-import { errorBody, errorFields, JSON_TYPE, TEXT_TYPE } from './error-response.ts';
+import { sendError } from './error-response.ts';
 import { ExchangeContext } from './exchange-context.ts';
 import type { LinkedRoute, LinkedSnapshot } from './linked-snapshot.ts';
 import { outcomeOf } from './outcome.ts';
 import type { Plane } from './plane.ts';
-import { keepForLog, recordEnd, recordLookup } from './record-exchange.ts';
+import { recordEnd } from './record-exchange.ts';
 import { RequestView } from './request-view.ts';
+import { routeRequest } from './route-request.ts';
+import { ANSWERED, ownHsts } from './transport-security.ts';
 
 const State = { reading: 0, queued: 1, trying: 2, responding: 3, tunnel: 4, ended: 5 } as const;
 type State = (typeof State)[keyof typeof State];
@@ -67,6 +69,8 @@ export class Exchange implements PlaceWaiter {
   /** Whole field lines added by middlewares. */
   extraRequestFields = '';
   extraResponseFields = '';
+  /** Not null: no request; bytes pass as they are once there is a connection. */
+  opening: TunnelOpening | null = null;
   /** It has a place at its service and is one of the circuit's trials. */
   isTrial = false;
   private hasPlace = false;
@@ -107,32 +111,18 @@ export class Exchange implements PlaceWaiter {
     const head = this.requestHead;
     this.isHeadRequest = head.method === Method.head;
     this.wantsUpgrade = head.upgradesWebsocket;
-    const fault = this.view.readTarget();
-    if (this.plane.accessLog !== null) keepForLog(this);
-    if (fault !== Fault.none) {
-      this.fail(fault);
-      return;
-    }
-    const linked = this.linked!;
-    const index = recordLookup(this, linked.router);
-    if (index < 0) {
-      this.fail(Fault.routeNotFound);
-      return;
-    }
-    const route = linked.routes[index]!;
-    this.route = route;
-    const refusal = admit(this);
+    const refusal = routeRequest(this);
+    if (refusal === ANSWERED) return;
     if (refusal !== Fault.none) {
       this.fail(refusal);
       return;
     }
-    if (forwardsLeft(this) === 0) {
-      this.respond(200, TEXT_TYPE, '');
-      return;
-    }
-    if (route.chain !== null && this.runChain() === Verdict.respond) return;
-    const totalMs = route.service.transport.totalTimeoutMs;
-    if (totalMs > 0) this.setTotalTimeout(totalMs);
+    if (this.route!.chain !== null && this.runChain() === Verdict.respond) return;
+    this.enterService();
+  }
+
+  /** Instead of `start`, with `route` and `opening` set: connects the client with an endpoint. */
+  startPassthrough(): void {
     this.enterService();
   }
 
@@ -198,7 +188,7 @@ export class Exchange implements PlaceWaiter {
   abandon(fault: Fault): void {
     if (this.state === State.ended) return;
     if (this.fault === Fault.none && !this.isTunnel) this.fault = fault;
-    if (this.statusCode === 0) this.statusCode = FAULTS[fault].status;
+    if (this.statusCode === 0 && this.opening === null) this.statusCode = FAULTS[fault].status;
     if (this.isTunnel && fault === Fault.clientClosed) this.attempts.current.closeTunnel();
     this.dropAttempts();
     this.end();
@@ -232,20 +222,17 @@ export class Exchange implements PlaceWaiter {
       this.end();
       return;
     }
-    const status = FAULTS[fault].status;
+    // Nothing can be said to the client of a passthrough: it talks to somebody else.
+    if (this.opening === null) sendError(this, fault);
+    this.complete();
+  }
+
+  /** Answers without an origin, before a response has begun. The exchange is over then. */
+  answer(status: number, contentType: string, body: string): void {
     this.statusCode = status;
-    this.requestId = this.plane.nextRequestId();
-    const isJson = this.linked!.observe.jsonErrors;
-    const body = errorBody(fault, this.requestId, isJson);
     if (!this.isHeadRequest) this.responseBytes = body.length;
-    const retryAfter = this.route?.service.state.retryAfterSeconds ?? 1;
-    stream.sendOwn(
-      status,
-      isJson ? JSON_TYPE : TEXT_TYPE,
-      body,
-      errorFields(status, this.requestId, retryAfter),
-      FAULTS[fault].origin === 'client',
-    );
+    const fields = this.extraResponseFields + ownHsts(this);
+    this.stream!.sendOwn(status, contentType, body, fields, false);
     this.complete();
   }
 
@@ -278,22 +265,26 @@ export class Exchange implements PlaceWaiter {
   onResponseHead(head: ResponseHead, available: number): void {
     this.state = State.responding;
     this.statusCode = head.status;
-    this.attempts.onAnswer();
-    const service = this.route!.service.state;
-    service.onHead();
-    if (this.isTrial) service.endTrial(outcomeOf(this));
-    this.isTrial = false;
+    this.settle();
     const stream = this.stream!;
     if (head.status === 101) {
-      this.startTunnel(stream, head);
+      this.beginTunnel();
+      if (!stream.sendUpgrade(head)) this.fail(Fault.memoryLimit);
       return;
     }
     if (this.route!.chain !== null) this.route!.chain.responseHead(this.contextFor());
     const fault = stream.sendHead(head, available, this.extraResponseFields);
     if (fault === Fault.none) return;
     this.state = State.trying; // Nothing was sent yet.
-    service.answered--;
+    this.route!.service.state.answered--;
     this.fail(fault);
+  }
+
+  /** A passthrough has its connection. */
+  onPassthroughLease(upstream: UpstreamConnection): void {
+    this.beginTunnel();
+    this.settle();
+    this.opening!.openTunnel(upstream);
   }
 
   onResponseBody(chunk: Chunk, start: number, end: number, isEnd: boolean): void {
@@ -332,20 +323,13 @@ export class Exchange implements PlaceWaiter {
     const context = this.contextFor();
     const verdict = this.route!.chain!.requestHead(context);
     if (verdict === Verdict.respond)
-      this.respond(context.answerStatus, context.answerType, context.answerBody);
+      this.answer(context.answerStatus, context.answerType, context.answerBody);
     return verdict;
   }
 
-  /** Answers without an origin. */
-  private respond(status: number, contentType: string, body: string): void {
-    this.statusCode = status;
-    if (!this.isHeadRequest) this.responseBytes = body.length;
-    this.stream!.sendOwn(status, contentType, body, this.extraResponseFields, false);
-    this.complete();
-  }
-
   private enterService(): void {
-    const { state } = this.route!.service;
+    const { state, transport } = this.route!.service;
+    if (transport.totalTimeoutMs > 0) this.setTotalTimeout(transport.totalTimeoutMs);
     const entry = state.enter(this);
     if (entry === Fault.none) {
       this.takePlace();
@@ -366,7 +350,7 @@ export class Exchange implements PlaceWaiter {
     this.state = State.queued;
     const endpoint = chooseEndpoint(this);
     if (endpoint === null) this.fail(Fault.noEndpoint);
-    else if (!this.attempts.sender.prepare(endpoint)) this.fail(Fault.memoryLimit);
+    else if (!this.attempts.prepare(endpoint)) this.fail(Fault.memoryLimit);
     else {
       this.chosen = endpoint;
       if (!this.stream!.isRequestComplete) this.stream!.pauseRequest();
@@ -375,11 +359,19 @@ export class Exchange implements PlaceWaiter {
 
   // Ends.
 
-  private startTunnel(stream: ClientStream, head: ResponseHead): void {
+  /** It is answered: no other attempt follows, and its service learns how it went. */
+  private settle(): void {
+    this.attempts.onAnswer();
+    const service = this.route!.service.state;
+    service.onHead();
+    if (this.isTrial) service.endTrial(outcomeOf(this));
+    this.isTrial = false;
+  }
+
+  private beginTunnel(): void {
     this.state = State.tunnel;
     this.totalTimer?.clear(); // A tunnel has its own clock.
     this.plane.cells[WorkerCell.tunnels]!++;
-    if (!stream.sendUpgrade(head)) this.fail(Fault.memoryLimit);
   }
 
   private contextFor(): ExchangeContext {
@@ -444,6 +436,7 @@ export class Exchange implements PlaceWaiter {
     this.bodyAtHand = 0;
     this.extraRequestFields = '';
     this.extraResponseFields = '';
+    this.opening = null;
     this.isTrial = false;
     this.hasPlace = false;
   }

@@ -43,11 +43,11 @@ export function clientAddressOf(fields: FieldTable, peerAddress: string, trusted
 }
 
 /** One element of the Forwarded field (RFC 7239 §4) about this hop. */
-export function forwardedElement(peerAddress: string, host: string): string {
+export function forwardedElement(peerAddress: string, host: string, scheme: string): string {
   const address = peerAddress === '' ? 'unknown' : peerAddress;
   const node = address.includes(':') ? `"[${address}]"` : address;
   const quotedHost = host === '' ? '' : `;host="${host}"`;
-  return `for=${node}${quotedHost};proto=http`;
+  return `for=${node}${quotedHost};proto=${scheme}`;
 }
 
 function nextFor(fields: FieldTable, index: number): number {

@@ -4,7 +4,14 @@
  */
 
 import type { CidrSet } from '../../base/cidr.ts';
-import type { LimitsSpec, ObserveSpec, Snapshot, TransportSpec } from '../../contract/snapshot.ts';
+import type {
+  LimitsSpec,
+  ObserveSpec,
+  RouteSpec,
+  Snapshot,
+  TransportSpec,
+} from '../../contract/snapshot.ts';
+import type { ProxyProtocolVersion } from '../../contract/tls.ts';
 import type { Balancer } from '../balance/balancer.ts';
 import type { Candidates } from '../balance/candidates.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
@@ -14,7 +21,9 @@ import type { Middleware } from '../chain/middleware.ts';
 import type { H1Limits } from '../codec/head.ts';
 import type { Router } from '../route/router.ts';
 import type { ServiceState } from '../service/service-state.ts';
+import type { LinkedTls } from '../tls/linked-tls.ts';
 import type { LinkedRetry } from './repeat-rule.ts';
+import type { HstsLine } from './transport-security.ts';
 
 export interface LinkedSnapshot {
   readonly snapshot: Snapshot;
@@ -30,6 +39,11 @@ export interface LinkedSnapshot {
   readonly observe: ObserveSpec;
   /** By listener index; null when the listener trusts nobody. */
   readonly trustedProxies: readonly (CidrSet | null)[];
+  /** By listener index: whose connections begin with a PROXY header; null: nobody's. */
+  readonly proxyPeers: readonly (CidrSet | null)[];
+  readonly tls: LinkedTls;
+  /** As in `tls.passthroughs` of the snapshot. */
+  readonly passthroughs: readonly LinkedRoute[];
 }
 
 export interface LinkedRoute {
@@ -39,6 +53,11 @@ export interface LinkedRoute {
   readonly middlewares: readonly Middleware[];
   /** Null when no middleware would be called. */
   readonly chain: Chain | null;
+  /** As in the spec. */
+  readonly plainHttp: RouteSpec['plainHttp'];
+  readonly httpsPort: number;
+  /** Null: not sent. */
+  readonly hsts: HstsLine | null;
   /** First cell of the route's metric block. */
   readonly metricBase: number;
 }
@@ -51,6 +70,8 @@ export interface LinkedService {
   readonly endpoints: readonly Endpoint[];
   readonly transport: TransportSpec;
   readonly passHost: boolean;
+  /** As in the spec. */
+  readonly proxyProtocol: ProxyProtocolVersion | null;
   readonly retry: LinkedRetry;
   /** 1 for response statuses that count as faults. */
   readonly faultStatuses: Uint8Array;

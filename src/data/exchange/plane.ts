@@ -11,6 +11,7 @@ import { OverloadLevel } from '../overload/overload-level.ts';
 import { Exchange } from './exchange.ts';
 import { KeptMemory } from './kept-body.ts';
 import type { LinkedSnapshot } from './linked-snapshot.ts';
+import type { HttpChallenges } from './route-request.ts';
 
 /** Exchanges kept for reuse. */
 const FREE_MAX = 1_024;
@@ -22,6 +23,8 @@ export class Plane {
   /** The current generation; what exchanges begun from now on are routed by. */
   linked: LinkedSnapshot;
   accessLog: AccessLog | null = null;
+  /** Null while no HTTP-01 challenge is open. */
+  httpChallenges: HttpChallenges | null = null;
   /** How short of memory this worker is; set by its tick a few times a second. */
   overloadLevel: OverloadLevel = OverloadLevel.calm;
   /** Called once for some new connections: between two samples many may come. */

@@ -16,6 +16,7 @@ import { Field } from '../codec/field.ts';
 import type { AccessRecord, ByteRange } from '../record/access-record.ts';
 import { observe } from '../record/observe.ts';
 import type { Router } from '../route/router.ts';
+import type { ClientSecurity } from './client-security.ts';
 import type { Exchange } from './exchange.ts';
 
 /** One lookup in this many is timed: reading the clock costs as much as the lookup. */
@@ -104,7 +105,18 @@ function fillRecord(exchange: Exchange, record: AccessRecord, durationUs: number
     const id = latin1Bytes(exchange.requestId);
     record.requestId.set(id, 0, id.length);
   }
+  const { security } = view.peer!;
+  if (security !== null) fillFromSecurity(security, record);
+  if (exchange.opening !== null) exchange.opening.describe(record);
   if (head.end > 0) fillFromHead(exchange, record);
+}
+
+function fillFromSecurity(security: ClientSecurity, record: AccessRecord): void {
+  record.isTls = true;
+  record.tlsVersion = security.info.version;
+  record.tlsCipher = security.info.cipher;
+  record.serverName = security.serverName;
+  record.fingerprint = security.fingerprint;
 }
 
 /** Ranges of the kept copy of the head. */

@@ -31,6 +31,8 @@ test('repeat rule: only faults without an answer allow another attempt', () => {
     [Fault.connectTimeout, Again.elsewhere],
     [Fault.connectFailed, Again.elsewhere],
     [Fault.nameNotResolved, Again.elsewhere],
+    [Fault.upstreamTlsFailed, Again.elsewhere],
+    [Fault.upstreamCertificateInvalid, Again.elsewhere],
     [Fault.upstreamClosed, Again.anywhere],
     [Fault.upstreamReset, Again.anywhere],
     [Fault.responseHeadTimeout, Again.elsewhere],

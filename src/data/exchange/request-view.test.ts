@@ -36,7 +36,10 @@ function viewOf(text: string, options: Options = {}): RequestView {
   const bytes = latin1Bytes(text);
   assert.equal(parseRequestHead(head, bytes, 0, bytes.length, PARSER_LIMITS), bytes.length);
   const view = new RequestView(head);
-  view.bind(new ClientPeer(peerAddress, 80, 1, TRUSTED), linkedWith(encodedSlash));
+  view.bind(
+    new ClientPeer({ peerAddress, localPort: 80, security: null }, 1, TRUSTED),
+    linkedWith(encodedSlash),
+  );
   return view;
 }
 
@@ -108,7 +111,8 @@ test('request view: nothing of one request is left for the next', () => {
   assert.equal(view.path(), '');
   assert.equal(view.host(), '');
   assert.equal(view.peer, null);
-  view.bind(new ClientPeer('192.0.2.9', 80, 1, TRUSTED), linkedWith('keep'));
+  const arrival = { peerAddress: '192.0.2.9', localPort: 80, security: null };
+  view.bind(new ClientPeer(arrival, 1, TRUSTED), linkedWith('keep'));
   assert.equal(view.clientAddress(), '192.0.2.9');
 });
 

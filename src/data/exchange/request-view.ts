@@ -98,6 +98,14 @@ export class RequestView implements RouteRequest {
     return Fault.none;
   }
 
+  /** Instead of `readTarget`, where there is no request. @param host canonical */
+  setHost(host: string): void {
+    const size = Math.min(host.length, HOST_SIZE_MAX);
+    for (let i = 0; i < size; i++) this.hostBytes[i] = host.charCodeAt(i);
+    this.hostEnd = size;
+    this.authorityEnd = size;
+  }
+
   /**
    * How often this proxy stands in Via already; only asked when there is a Via. Hostile input:
    * counted, never trusted for more than refusing.
@@ -147,16 +155,19 @@ export class RequestView implements RouteRequest {
     return latin1Text(this.hostBytes, 0, this.hostEnd);
   }
 
+  /** Canonical host, and the port when the client named one. */
+  authority(): string {
+    return latin1Text(this.hostBytes, 0, this.authorityEnd);
+  }
+
   path(): string {
     return latin1Text(this.pathBytes, this.pathStart, this.pathEnd);
   }
 
   /** The Forwarded element about this hop (RFC 7239). */
   forwardedElement(): string {
-    return forwardedElement(
-      this.peer!.peerAddress,
-      latin1Text(this.hostBytes, 0, this.authorityEnd),
-    );
+    const { peerAddress, scheme } = this.peer!;
+    return forwardedElement(peerAddress, this.authority(), scheme);
   }
 
   /** Moves the path to memory of its own, for readers after `start` (V2). */

@@ -3,8 +3,9 @@
  * ours, and leaves framing to the serialiser.
  *
  * Host comes first, so that a later attempt on an endpoint with another authority is a new head
- * and nothing else. Forwarded fields of untrusted peers never pass, in any spelling; of trusted
- * ones they are completed (RFC 7239, de-facto X-Forwarded-*).
+ * and nothing else. Forwarded fields of untrusted peers never pass, in any spelling, nor do those
+ * that would speak of a client's certificate (X-Forwarded-Tls-*, Client-Cert: RFC 9440 §2.4); of
+ * trusted ones they are completed (RFC 7239, de-facto X-Forwarded-*).
  */
 
 import { latin1Bytes } from '../../base/ascii.ts';
@@ -23,7 +24,6 @@ const FORWARDED_HOST = latin1Bytes('X-Forwarded-Host: ');
 const FORWARDED_FOR = latin1Bytes('X-Forwarded-For: ');
 const FORWARDED = latin1Bytes('Forwarded: ');
 const REAL_IP = latin1Bytes('X-Real-IP: ');
-const PROTO_HTTP = latin1Bytes('X-Forwarded-Proto: http\r\n');
 const FORWARDED_PORT = latin1Bytes('X-Forwarded-Port: ');
 const VIA_10 = latin1Bytes(`Via: 1.0 ${VIA_PSEUDONYM}\r\n`);
 const VIA_11 = latin1Bytes(`Via: 1.1 ${VIA_PSEUDONYM}\r\n`);
@@ -42,6 +42,8 @@ const SKIP_UNTRUSTED = mask([
   Field.xForwardedOther,
   Field.xRealIp,
   Field.forwarded,
+  Field.clientCert,
+  Field.clientCertChain,
 ]);
 const SKIP_TRUSTED = mask([Field.xForwardedFor, Field.xRealIp]);
 
@@ -147,7 +149,7 @@ function writeForwarded(exchange: Exchange, isTrusted: boolean): void {
     const fields = head.fields;
     writer.fieldText(FORWARDED_FOR, forwardedChain(fields, peer.peerAddress));
     writer.fieldText(REAL_IP, view.clientAddress());
-    if (fields.find(Field.xForwardedProto) < 0) writer.line(PROTO_HTTP);
+    if (fields.find(Field.xForwardedProto) < 0) writer.line(peer.protoLine);
     if (fields.find(Field.xForwardedPort) < 0) {
       writer.fieldText(FORWARDED_PORT, String(peer.localPort));
     }

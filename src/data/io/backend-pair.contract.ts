@@ -6,7 +6,16 @@
 import assert from 'node:assert/strict';
 
 import { BackendProbe } from './backend-probe.contract.ts';
-import type { ConnectTarget, IoBackend, Listening, ListenTarget } from './backend.ts';
+import type {
+  ClientTls,
+  ConnectTarget,
+  Connection,
+  IoBackend,
+  Listening,
+  ListenTarget,
+  TlsContext,
+} from './backend.ts';
+import { HelloTaker } from './backend-hello.contract.ts';
 import type { Slab } from './slab.ts';
 
 /** A backend ready for tests, and the means to make its world go on. */
@@ -32,7 +41,17 @@ export interface Pair {
   readonly client: BackendProbe;
   readonly server: BackendProbe;
   readonly listening: Listening;
+  readonly tls: PairTls | null;
 }
+
+/** How the ends of a pair speak TLS. */
+export interface PairTls {
+  readonly server: TlsContext;
+  readonly alpn: readonly string[];
+  readonly client: ClientTls;
+}
+
+export type MakeTls = (backend: IoBackend) => PairTls;
 
 export type Check = (pair: Pair) => Promise<void>;
 
@@ -41,11 +60,13 @@ export async function withPair(
   open: OpenHarness,
   target: ListenTarget,
   check: Check,
+  makeTls: MakeTls | null = null,
 ): Promise<void> {
   const harness = await open();
+  const tls = makeTls === null ? null : makeTls(harness.backend);
   let pair: Pair | null = null;
   try {
-    pair = await openPair(harness, target);
+    pair = await openPair(harness, target, tls);
     await check(pair);
     const { client, server, listening } = pair;
     listening.close();
@@ -62,7 +83,11 @@ export async function withPair(
   }
 }
 
-async function openPair(harness: IoHarness, target: ListenTarget): Promise<Pair> {
+async function openPair(
+  harness: IoHarness,
+  target: ListenTarget,
+  tls: PairTls | null,
+): Promise<Pair> {
   const { backend } = harness;
   const server = new BackendProbe(backend);
   let isListening = false;
@@ -70,16 +95,39 @@ async function openPair(harness: IoHarness, target: ListenTarget): Promise<Pair>
     onListening: () => (isListening = true),
     onAccept(connection) {
       server.connection = connection;
-      server.isPaused = true;
-      connection.events = server;
+      if (tls === null) {
+        server.isPaused = true;
+        connection.events = server;
+      } else {
+        secureAccepted(backend, connection, server, tls);
+        // As without TLS: nothing is read before `resume`.
+        server.onOpened = () => server.pause();
+      }
     },
     onError: (message) => assert.fail(message),
   });
   await harness.until(() => isListening, 'listening');
   const client = new BackendProbe(backend);
-  client.connection = backend.connect(connectTarget(target, listening), client);
-  await harness.until(() => client.isOpen && server.connection !== undefined, 'open');
-  return { harness, client, server, listening };
+  const to = { ...connectTarget(target, listening), tls: tls?.client ?? null };
+  client.connection = backend.connect(to, client);
+  const isServerOpen = (): boolean => server.connection !== undefined && server.isOpen;
+  const isOpen = tls === null ? (): boolean => server.connection !== undefined : isServerOpen;
+  await harness.until(() => client.isOpen && isOpen(), 'open');
+  return { harness, client, server, listening, tls };
+}
+
+/** Reads the ClientHello of an accepted connection, then makes it one with TLS. */
+export function secureAccepted(
+  backend: IoBackend,
+  connection: Connection,
+  probe: BackendProbe,
+  tls: Pick<PairTls, 'server' | 'alpn'>,
+): void {
+  connection.events = new HelloTaker(probe, (hello) => {
+    connection.events = probe;
+    probe.call(() => backend.secure(connection, tls.server, tls.alpn, hello));
+  });
+  connection.resume();
 }
 
 /** How to reach what listens on `target`. */

@@ -29,6 +29,7 @@ export class BackendProbe implements ConnectionEvents {
   /** Runs instead of the default, which is to count. */
   onBytes: ((chunk: Chunk, start: number, end: number) => void) | null = null;
   onEnded: (() => void) | null = null;
+  onOpened: (() => void) | null = null;
   onClosed: (() => void) | null = null;
   isPaused = false;
 
@@ -104,6 +105,7 @@ export class BackendProbe implements ConnectionEvents {
     this.#check();
     assert(!this.isOpen, 'onOpen comes once');
     this.isOpen = true;
+    this.onOpened?.();
   }
 
   onReadable(chunk: Chunk, start: number, end: number): void {

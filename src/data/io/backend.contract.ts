@@ -8,7 +8,8 @@ import test from 'node:test';
 import { CLOSING_CHECKS } from './backend-closing.contract.ts';
 import { FLOW_CHECKS, checkMemoryLimit, exchangeBytes } from './backend-flow.contract.ts';
 import { LOOPBACK, isOver, withPair } from './backend-pair.contract.ts';
-import type { OpenHarness } from './backend-pair.contract.ts';
+import type { MakeTls, OpenHarness } from './backend-pair.contract.ts';
+import { TLS_CHECKS } from './backend-tls.contract.ts';
 import { WORLD_CHECKS } from './backend-world.contract.ts';
 import type { ListenTarget } from './backend.ts';
 
@@ -45,4 +46,25 @@ export function describeIoBackend(name: string, open: OpenHarness): void {
   }
   test(`${name} backend: closes with memoryLimit when nothing is left to queue in`, () =>
     withPair(() => open(1_048_576), LOOPBACK, checkMemoryLimit));
+}
+
+/** The same promises with TLS, and those of TLS. `makeTls` gives both ends what they need. */
+export function describeTls(name: string, open: OpenHarness, makeTls: MakeTls): void {
+  for (const [does, check] of [...FLOW_CHECKS, ...CLOSING_CHECKS]) {
+    test(`${name} backend with TLS: ${does}`, () => withPair(open, LOOPBACK, check, makeTls));
+  }
+  for (const [does, check] of TLS_CHECKS) {
+    test(`${name} backend with TLS: ${does}`, async () => {
+      const harness = await open();
+      try {
+        await check(harness, makeTls(harness.backend));
+        assert.deepEqual(harness.slab.leaks(), []);
+        assert.equal(harness.slab.misuseCount, 0);
+      } finally {
+        await harness.close();
+      }
+    });
+  }
+  test(`${name} backend with TLS: closes with memoryLimit when nothing is left to queue in`, () =>
+    withPair(() => open(1_048_576), LOOPBACK, checkMemoryLimit, makeTls));
 }

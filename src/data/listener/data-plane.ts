@@ -7,11 +7,18 @@ import { WorkerCell } from '../../contract/metric-layout.ts';
 import type { EndpointHealth, OutlierReport } from '../../contract/health.ts';
 import type { ListenerFds } from '../../contract/message.ts';
 import type { ListenerSpec, Snapshot } from '../../contract/snapshot.ts';
+import type {
+  CertificateUpdate,
+  ChallengeSpec,
+  TicketSecrets,
+  TlsState,
+} from '../../contract/tls.ts';
 import type { LinkedSnapshot } from '../exchange/linked-snapshot.ts';
 import { Plane } from '../exchange/plane.ts';
 import type { IoBackend } from '../io/backend.ts';
 import { OverloadLevel } from '../overload/overload-level.ts';
 import type { AccessLog } from '../record/access-log.ts';
+import { WorkerTls } from '../tls/worker-tls.ts';
 import { ConnectionCounts } from './connection-counts.ts';
 import { EndpointRegistry } from './endpoint-registry.ts';
 import type { LinkMiddleware } from './link-snapshot.ts';
@@ -40,7 +47,13 @@ export interface DataPlaneOptions {
   readonly middleware: LinkMiddleware;
   /** False for listeners that another worker serves alone. */
   readonly servesListener: (spec: ListenerSpec, fd: number) => boolean;
+  /** What control knows about TLS besides the snapshot. */
+  readonly tls: TlsState;
+  /** A client waits for a certificate; `settleCertificate` answers. */
+  readonly wantCertificate: (name: string, peerAddress: string) => void;
   readonly reportInternal: (error: unknown) => void;
+  /** Something that the configuration says does not work: a sentence for the log. */
+  readonly reportProblem: (message: string) => void;
   readonly reportListenError: (listener: string, message: string) => void;
   /** A detector of this worker found an endpoint at fault. */
   readonly reportOutlier: (report: OutlierReport) => void;
@@ -60,6 +73,7 @@ export class DataPlane {
   private readonly registry: EndpointRegistry;
   private readonly services: ServiceStates;
   private readonly counts = new ConnectionCounts();
+  private readonly tls: WorkerTls;
   private readonly listeners: ListenerSet;
   private readonly routeChanges: RouteChanges;
   /** No descriptor was left for endpoints at the last `relieve`. */
@@ -69,7 +83,7 @@ export class DataPlane {
 
   constructor(options: DataPlaneOptions, snapshot: Snapshot) {
     this.options = options;
-    const { backend, cells, reportInternal, reportOutlier } = options;
+    const { backend, cells, reportInternal, reportOutlier, reportProblem } = options;
     const emptyChunk = backend.chunks.acquire(64)!;
     this.registry = new EndpointRegistry({
       backend,
@@ -77,11 +91,22 @@ export class DataPlane {
       emptyChunk,
       reportInternal,
       reportOutlier,
+      reportProblem,
+    });
+    this.tls = new WorkerTls({
+      backend,
+      cells,
+      workerCount: options.workerCount,
+      state: options.tls,
+      report: reportProblem,
+      wantCertificate: options.wantCertificate,
+      reportInternal,
     });
     this.services = new ServiceStates(backend, cells, options.workerCount);
     this.plane = new Plane(backend, cells, this.link(snapshot, null), reportInternal);
     this.listeners = new ListenerSet(this.plane, {
       counts: this.counts,
+      tls: this.tls,
       workerCount: options.workerCount,
       servesListener: options.servesListener,
       reportListenError: options.reportListenError,
@@ -90,6 +115,7 @@ export class DataPlane {
     this.routeChanges = new RouteChanges(this.plane, (visit) =>
       this.listeners.visitExchanges(visit),
     );
+    this.bindChallenges();
     this.countSnapshot();
   }
 
@@ -131,6 +157,26 @@ export class DataPlane {
   applyHealth(endpoints: readonly EndpointHealth[]): void {
     this.registry.applyHealth(endpoints);
     this.services.wake();
+  }
+
+  /** Certificates came or went: handshakes that begin from now on see them. */
+  updateCertificates(update: CertificateUpdate): void {
+    this.tls.updateCertificates(update);
+  }
+
+  /** @param challenges all that are open from now on */
+  setChallenges(challenges: readonly ChallengeSpec[]): void {
+    this.tls.setChallenges(challenges);
+    this.bindChallenges();
+  }
+
+  setTicketSecrets(secrets: TicketSecrets): void {
+    this.tls.setTicketSecrets(secrets);
+  }
+
+  /** Who waits for `name` goes on: its certificate came before this, or there will be none. */
+  settleCertificate(name: string): void {
+    this.tls.settleCertificate(name);
   }
 
   /**
@@ -211,6 +257,11 @@ export class DataPlane {
   private reconcile(fds: ListenerFds, done: (ports: ListenerPorts, failed: number) => void): void {
     // Clients of an address that is gone lose nothing: they are served until they come to rest.
     this.listeners.reconcile(this.plane.linked, fds, this.drainTimes(true), done);
+  }
+
+  private bindChallenges(): void {
+    const { challenges } = this.tls;
+    this.plane.httpChallenges = challenges.hasHttp ? challenges : null;
   }
 
   private drainTimes(hasSuccessor: boolean): DrainTimes {

@@ -71,6 +71,7 @@ function open() {
       throw error;
     },
     reportOutlier: (report) => reports.push(report),
+    reportProblem: (message) => assert.fail(message),
   });
   const transport = { resolveIntervalMs: 1_000 } as TransportSpec;
   /** Links a generation that has these services only. */

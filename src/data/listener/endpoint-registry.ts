@@ -31,6 +31,7 @@ import { OutlierDetector } from '../outlier/outlier-detector.ts';
 import { EndpointPool } from '../pool/endpoint-pool.ts';
 import { LatencySweep } from './latency-sweep.ts';
 import { SlowStarts } from './slow-start.ts';
+import { UpstreamTlsSettings } from './upstream-tls-settings.ts';
 
 export interface RegistryOptions {
   readonly backend: IoBackend;
@@ -41,6 +42,8 @@ export interface RegistryOptions {
   readonly reportInternal: (error: unknown) => void;
   /** An endpoint does worse than it may; control decides what follows. */
   readonly reportOutlier: (report: OutlierReport) => void;
+  /** Something of the configuration does not work; one sentence for the log. */
+  readonly reportProblem: (message: string) => void;
 }
 
 /** A service's candidates: of its newest endpoint set, and of older ones that may be in use. */
@@ -59,6 +62,7 @@ export class EndpointRegistry {
   private readonly reportOutlier: (report: OutlierReport) => void;
   private readonly slowStarts: SlowStarts;
   private readonly latencySweep: LatencySweep;
+  private readonly upstreamTls: UpstreamTlsSettings;
   private endpoints = new Map<string, Endpoint>();
   private positions = new Map<string, Position>();
   private readonly services = new Map<string, ServiceCandidates>();
@@ -71,6 +75,7 @@ export class EndpointRegistry {
     this.emptyChunk = options.emptyChunk;
     this.reportInternal = options.reportInternal;
     this.reportOutlier = options.reportOutlier;
+    this.upstreamTls = new UpstreamTlsSettings(options.backend, options.reportProblem);
     this.slowStarts = new SlowStarts(options.backend, (grown) => this.refreshFor(new Set(grown)));
     this.latencySweep = new LatencySweep(options.backend, () =>
       [...this.services.values()]
@@ -92,9 +97,10 @@ export class EndpointRegistry {
   ): Endpoint {
     const key = endpointId(service.name, spec.key);
     const known = this.endpoints.get(key);
+    const tls = this.upstreamTls.poolTls(service, spec);
     if (known !== undefined) {
       known.configure(spec);
-      known.pool.configure(transport, limits);
+      known.pool.configure(transport, limits, tls);
       known.outlier.configure(service.outlier);
       this.countState(known);
       return known;
@@ -105,6 +111,7 @@ export class EndpointRegistry {
       spec,
       transport,
       limits,
+      tls,
       emptyChunk: this.emptyChunk,
       cells: this.cells,
       metricBase,
@@ -198,6 +205,7 @@ export class EndpointRegistry {
     const names = new Set(services.map((service) => service.name));
     for (const name of this.services.keys()) if (!names.has(name)) this.services.delete(name);
     for (const name of this.positions.keys()) if (!names.has(name)) this.positions.delete(name);
+    this.upstreamTls.retain(names);
     if (names.size === 0) this.latencySweep.stop();
   }
 

@@ -13,6 +13,7 @@ import type {
   TransportSpec,
 } from '../../contract/snapshot.ts';
 import { RANK_NONE } from '../../contract/router-tables.ts';
+import { NO_TLS } from '../../contract/tls.ts';
 import type { Middleware } from '../chain/middleware.ts';
 import { Simulation } from '../io/sim/simulation.ts';
 import { EndpointRegistry } from './endpoint-registry.ts';
@@ -38,7 +39,8 @@ const ROUTER: Snapshot['router'] = {
 function endpoint(port: number): EndpointSpec {
   const host = '10.0.0.1';
   const key = `${host}:${port}`;
-  return { key, kind: 'tcp', host, port, authority: key, weight: 1, metricIndex: port % 9 };
+  const place = { key, kind: 'tcp', host, port, isTls: false, authority: key } as const;
+  return { ...place, weight: 1, metricIndex: port % 9 };
 }
 
 function service(name: string, transport: number, port: number): ServiceSpec {
@@ -80,6 +82,8 @@ function service(name: string, transport: number, port: number): ServiceSpec {
       queueTimeoutMs: 0,
       isAdaptive: false,
     },
+    tls: null,
+    proxyProtocol: null,
     metricIndex: transport,
   };
 }
@@ -93,21 +97,32 @@ function route(name: string, serviceIndex: number, middlewares: readonly number[
     service: serviceIndex,
     middlewares,
     streamsOnChangeMs: -1,
+    plainHttp: 'serve',
+    httpsPort: 443,
+    hsts: '',
     metricIndex: serviceIndex,
   };
 }
 
 const middleware = (name: string): MiddlewareSpec => ({ name, kind: 'k', config: name });
 
+const WEB = {
+  name: 'web',
+  trustedProxies: ['10.0.0.0/8'],
+  tls: -1,
+  proxyProtocol: null,
+} as unknown as ListenerSpec;
+
 const FIRST: Snapshot = {
   version: 1,
   generation: 1,
-  listeners: [{ name: 'web', trustedProxies: ['10.0.0.0/8'] } as unknown as ListenerSpec],
+  listeners: [WEB],
   routes: [route('a', 0, [0, 1]), route('b', 0, []), route('c', 1, [1])],
   router: ROUTER,
   services: [service('s', 0, 80), service('t', 1, 81)],
   transports: [{ name: 'x' } as TransportSpec, { name: 'y' } as TransportSpec],
   middlewares: [middleware('m'), middleware('n')],
+  tls: NO_TLS,
   limits: { headSizeMax: 1 } as LimitsSpec,
   observe: {} as Snapshot['observe'],
   drainTimeoutMs: 0,
@@ -120,7 +135,8 @@ function openTools(): { tools: LinkTools; made: string[] } {
   const backend = new Simulation({ seed: 1 });
   const cells = new Float64Array(createMetricBuffer());
   const emptyChunk = backend.chunks.acquire(64)!;
-  const shared = { backend, cells, emptyChunk, reportInternal: fail, reportOutlier: fail };
+  const reports = { reportInternal: fail, reportOutlier: fail, reportProblem: fail };
+  const shared = { backend, cells, emptyChunk, ...reports };
   const made: string[] = [];
   const tools: LinkTools = {
     registry: new EndpointRegistry(shared),

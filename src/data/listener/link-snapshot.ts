@@ -24,7 +24,10 @@ import { Chain } from '../chain/chain.ts';
 import type { Middleware } from '../chain/middleware.ts';
 import type { LinkedRoute, LinkedService, LinkedSnapshot } from '../exchange/linked-snapshot.ts';
 import { linkRetry, statusTable } from '../exchange/repeat-rule.ts';
+import { linkHsts } from '../exchange/transport-security.ts';
 import { linkRouter } from '../route/router.ts';
+import type { LinkedTls } from '../tls/linked-tls.ts';
+import { linkTls } from '../tls/linked-tls.ts';
 import type { EndpointRegistry } from './endpoint-registry.ts';
 import type { ServiceStates } from './service-states.ts';
 
@@ -71,6 +74,11 @@ export function linkSnapshot(
         ? previous.trustedProxies[index]!
         : linkTrustedProxies(listener),
     ),
+    proxyPeers: snapshot.listeners.map(({ proxyProtocol }) =>
+      proxyProtocol === null ? null : compileCidrSet(proxyProtocol),
+    ),
+    tls: linkTlsOnce(snapshot, previous),
+    passthroughs: linkPassthroughs(snapshot, services, previous),
   };
 }
 
@@ -86,6 +94,32 @@ function linkRequestLimits(limits: LimitsSpec): LinkedSnapshot['requestLimits'] 
 
 function linkTrustedProxies({ trustedProxies }: ListenerSpec): CidrSet | null {
   return trustedProxies.length === 0 ? null : compileCidrSet(trustedProxies);
+}
+
+function linkTlsOnce(snapshot: Snapshot, previous: LinkedSnapshot | null): LinkedTls {
+  const before = previous?.snapshot;
+  const isSame = before?.tls === snapshot.tls && before.listeners === snapshot.listeners;
+  return isSame ? previous!.tls : linkTls(snapshot.tls, snapshot.listeners, previous?.tls ?? null);
+}
+
+/** Passthroughs are routes too: with a service and metrics, but without requests. */
+function linkPassthroughs(
+  snapshot: Snapshot,
+  services: readonly LinkedService[],
+  previous: LinkedSnapshot | null,
+): readonly LinkedRoute[] {
+  const isSame = previous?.snapshot.tls === snapshot.tls && previous.services === services;
+  if (isSame) return previous.passthroughs;
+  return snapshot.tls.passthroughs.map(({ name, service, metricIndex }) => ({
+    name,
+    service: services[service]!,
+    middlewares: [],
+    chain: null,
+    plainHttp: 'serve',
+    httpsPort: 0,
+    hsts: null,
+    metricBase: routeBase(metricIndex),
+  }));
 }
 
 function linkServices(
@@ -123,6 +157,7 @@ function linkService(spec: ServiceSpec, snapshot: Snapshot, tools: LinkTools): L
     endpoints,
     transport,
     passHost: spec.passHost,
+    proxyProtocol: spec.proxyProtocol,
     retry: linkRetry(spec.retry),
     faultStatuses: statusTable(spec.outlier.statuses),
     isTimed: spec.outlier.latencyFactorMax > 0 || spec.concurrency.isAdaptive,
@@ -214,6 +249,9 @@ class RouteLinker {
       service: this.services[spec.service]!,
       middlewares,
       chain: chain.isEmpty ? null : chain,
+      plainHttp: spec.plainHttp,
+      httpsPort: spec.httpsPort,
+      hsts: linkHsts(spec.hsts),
       metricBase: routeBase(spec.metricIndex),
     };
   }

@@ -13,6 +13,7 @@ import type { ListenerSpec } from '../../contract/snapshot.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { LinkedSnapshot } from '../exchange/linked-snapshot.ts';
 import type { Plane } from '../exchange/plane.ts';
+import type { WorkerTls } from '../tls/worker-tls.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 import type { DrainTimes } from './listener.ts';
 import { Listener } from './listener.ts';
@@ -22,6 +23,7 @@ export type ListenerPorts = { readonly [listener: string]: number };
 
 export interface ListenerSetOptions {
   readonly counts: ConnectionCounts;
+  readonly tls: WorkerTls;
   readonly workerCount: number;
   /** False for listeners that another worker serves alone. */
   readonly servesListener: (spec: ListenerSpec, fd: number) => boolean;
@@ -140,6 +142,7 @@ export class ListenerSet {
       fd,
       plane: this.plane,
       counts: this.options.counts,
+      tls: this.options.tls,
       workerCount: this.options.workerCount,
       onListening: (port) => {
         opening.ports[name] = port;

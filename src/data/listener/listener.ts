@@ -1,49 +1,42 @@
 /**
  * Listener: accepts client connections on one address and hands them to their protocol.
  *
- * L1  a connection over a limit gets a short answer and is closed; nothing is read from it. In a
- *     flood only `REFUSING_MAX` at a time get the answer, the others a reset: a refused connection
- *     that waits for its client holds a descriptor which the limit does not count.
- *     Before that, idle connections make room: from fifteen sixteenths of the limit on, each new
- *     one takes the place of the oldest that waits for a further request.
+ * L1  a connection over a limit gets a short answer and is closed (Refuser). Before that, idle
+ *     connections make room: from fifteen sixteenths of the limit on, each new one takes the place
+ *     of the oldest that waits for a further request.
  * L2  draining accepts what waits in the kernel, then closes the listening socket. Every answer
  *     that begins from now on closes its connection. An idle connection is not closed at once, for
  *     its client may be sending: it has until `idleMs` to ask for one more answer.
  * L3  a drain ends: what is still open after `timeoutMs` is aborted.
  * L4  all connections of a listener are routed by its `linked`, in which its index is
- *     `listenerIndex`: the two change together, and only here.
+ *     `listenerIndex`: the two change together, and only here. Policies and certificates of a new
+ *     generation are for handshakes that begin from then on: no connection is closed for them.
+ * L5  limits count from accept, so handshakes too. Behind a PROXY header the client is counted,
+ *     once its header is here, and the proxy never is.
  */
 
-import { latin1Bytes } from '../../base/ascii.ts';
-import { Fault, FAULTS } from '../../contract/fault.ts';
+import type { CidrSet } from '../../base/cidr.ts';
+import { Fault } from '../../contract/fault.ts';
 import { listenerBase, ListenerCell, WorkerCell } from '../../contract/metric-layout.ts';
 import type { ListenerSpec } from '../../contract/snapshot.ts';
-import type { ConnectionOwner } from '../connection/h1-client-connection.ts';
+import type { ClientConnection, ConnectionOwner } from '../connection/client-connection.ts';
 import { H1ClientConnection } from '../connection/h1-client-connection.ts';
+import type { ClientArrival, ClientSecurity } from '../exchange/client-security.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { LinkedSnapshot } from '../exchange/linked-snapshot.ts';
 import type { Plane } from '../exchange/plane.ts';
-import type {
-  Connection,
-  ConnectionEvents,
-  ListenEvents,
-  Listening,
-  Timer,
-} from '../io/backend.ts';
-import { CHUNK_HEADROOM } from '../io/backend.ts';
+import type { Chunk, Connection, ListenEvents, Listening, Timer } from '../io/backend.ts';
 import { IdleSweep } from '../overload/idle-sweep.ts';
 import { OverloadLevel, TRICKLE_COUNT } from '../overload/overload-level.ts';
+import { PassthroughConnection } from '../passthrough/passthrough-connection.ts';
+import type { Acceptance } from '../tls/acceptance.ts';
+import type { LinkedPassthrough, ListenerTls } from '../tls/linked-tls.ts';
+import type { WorkerTls } from '../tls/worker-tls.ts';
+import type { AcceptingOwner } from './accepting-connection.ts';
+import { AcceptingConnection } from './accepting-connection.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 import { addressShareOf } from './connection-counts.ts';
-
-const REFUSALS: { readonly [fault: number]: Uint8Array } = {
-  [Fault.connectionLimit]: refusal('503 Service Unavailable', Fault.connectionLimit),
-  [Fault.addressConnectionLimit]: refusal('429 Too Many Requests', Fault.addressConnectionLimit),
-  [Fault.overloaded]: refusal('503 Service Unavailable', Fault.overloaded),
-};
-
-/** Refused connections that have not ended yet, per listener. */
-const REFUSING_MAX = 256;
+import { Refuser } from './refuser.ts';
 
 /** From this part of the limit on, each new connection takes the place of an idle one. */
 const CROWDED_SHARE = 15 / 16;
@@ -51,15 +44,6 @@ const CROWDED_SHARE = 15 / 16;
 const SWEEP_LOOK_MAX = 64;
 /** Only who was silent this long makes room for a newcomer: who is in use keeps its place. */
 const CROWDED_IDLE_MS = 2_000;
-
-/** Events nobody needs any more. */
-const IGNORED: ConnectionEvents = {
-  onOpen(): void {},
-  onReadable(): void {},
-  onWritable(): void {},
-  onEnd(): void {},
-  onClose(): void {},
-};
 
 /** How a drain is timed, in milliseconds from its begin. */
 export interface DrainTimes {
@@ -77,6 +61,7 @@ export interface ListenerOptions {
   readonly fd: number;
   readonly plane: Plane;
   readonly counts: ConnectionCounts;
+  readonly tls: WorkerTls;
   /** Workers that share the limits of the process. */
   readonly workerCount: number;
   /**
@@ -92,19 +77,20 @@ export interface ListenerOptions {
   readonly onDrained: () => void;
 }
 
-export class Listener implements ListenEvents, ConnectionOwner {
+export class Listener implements ListenEvents, ConnectionOwner, AcceptingOwner {
   linked: LinkedSnapshot;
   listenerIndex: number;
   metricBase: number;
   isDraining = false;
+  /** Null: it has no TLS. */
+  listenerTls: ListenerTls | null = null;
+  proxyPeers: CidrSet | null = null;
   private spec: ListenerSpec;
   private readonly options: ListenerOptions;
-  private readonly connections = new Set<H1ClientConnection>();
+  private readonly connections = new Set<ClientConnection>();
   private readonly idleSweep = new IdleSweep(this.connections);
   private readonly listening: Listening;
-  /** A refused connection is only written to and closed. */
-  private readonly refusing: ConnectionEvents;
-  private refusingCount = 0;
+  private readonly refuser: Refuser;
   private isOpening = true;
   private isListening = false;
   private drainTimer: Timer | null = null;
@@ -117,7 +103,8 @@ export class Listener implements ListenEvents, ConnectionOwner {
     this.listenerIndex = options.index;
     this.spec = options.linked.snapshot.listeners[options.index]!;
     this.metricBase = listenerBase(this.spec.metricIndex);
-    this.refusing = { ...IGNORED, onClose: () => void this.refusingCount-- };
+    this.bindAcceptance();
+    this.refuser = new Refuser(options.plane.backend.chunks);
     const { kind, host, port } = this.spec;
     const target = { kind, host, port, fd: options.fd };
     this.listening = options.plane.backend.listen(target, this);
@@ -150,6 +137,7 @@ export class Listener implements ListenEvents, ConnectionOwner {
     this.linked = linked;
     this.listenerIndex = index;
     this.spec = linked.snapshot.listeners[index]!;
+    this.bindAcceptance();
     const base = listenerBase(this.spec.metricIndex);
     if (base === this.metricBase) return;
     const { cells } = this.options.plane;
@@ -179,22 +167,76 @@ export class Listener implements ListenEvents, ConnectionOwner {
       this.idleSweep.closeLongest(SWEEP_LOOK_MAX, CROWDED_IDLE_MS);
     const cells = plane.cells;
     const address = connection.peerAddress;
-    const fault = counts.check(
-      address,
-      totalMax,
-      addressShareOf(limits.connectionsPerAddressMax, workerCount, totalMax),
-    );
+    const counted = this.isProxy(address) ? '' : address;
+    const addressMax = addressShareOf(limits.connectionsPerAddressMax, workerCount, totalMax);
+    const fault = counts.check(counted, totalMax, addressMax);
     if (fault !== Fault.none) {
       this.refuseFor(connection, fault);
       return;
     }
-    counts.add(address);
+    counts.add(counted);
     cells[this.metricBase + ListenerCell.accepted]!++;
     cells[this.metricBase + ListenerCell.open]!++;
-    const client = new H1ClientConnection(this, plane, connection);
+    if (this.listenerTls === null && this.proxyPeers === null) {
+      this.serve(connection, null);
+      connection.resume();
+      return;
+    }
+    const { tls } = this.options;
+    const accepting = new AcceptingConnection(this, tls, connection, address, counted);
+    this.connections.add(accepting);
+    accepting.begin();
+  }
+
+  // From connections that have been accepted.
+
+  onSecure(accepting: AcceptingConnection, acceptance: Acceptance): void {
+    if (!this.takeOver(accepting, acceptance)) return;
+    const { connection, serverName, fingerprint } = acceptance;
+    const security = {
+      info: connection.tls!,
+      serverName,
+      fingerprint,
+      policy: acceptance.policy!,
+    };
+    this.serve(connection, arrivalOf(acceptance, security));
+  }
+
+  onPlain(
+    accepting: AcceptingConnection,
+    acceptance: Acceptance,
+    chunk: Chunk,
+    start: number,
+    // oxlint-disable-next-line max-params -- as in AcceptanceOwner.
+    end: number,
+  ): void {
+    if (!this.takeOver(accepting, acceptance)) return;
+    const client = this.serve(acceptance.connection, arrivalOf(acceptance, null));
+    if (end > start) client.onReadable(chunk, start, end);
+  }
+
+  onPassthrough(
+    accepting: AcceptingConnection,
+    acceptance: Acceptance,
+    passthrough: LinkedPassthrough,
+    chunk: Chunk,
+    start: number,
+    // oxlint-disable-next-line max-params -- as in AcceptanceOwner.
+    end: number,
+  ): void {
+    if (!this.takeOver(accepting, acceptance)) return;
+    const client = new PassthroughConnection(this, this.options.plane, acceptance);
     this.connections.add(client);
-    connection.events = client;
-    connection.resume();
+    acceptance.connection.events = client;
+    client.start(this.linked.passthroughs[passthrough.index]!, chunk, start, end);
+  }
+
+  get headTimeoutMs(): number {
+    return this.linked.limits.headTimeoutMs;
+  }
+
+  get wantsFingerprint(): boolean {
+    return this.options.plane.accessLog !== null;
   }
 
   onError(message: string): void {
@@ -206,7 +248,7 @@ export class Listener implements ListenEvents, ConnectionOwner {
     this.options.onFailed(message);
   }
 
-  onConnectionClosed(connection: H1ClientConnection): void {
+  onConnectionClosed(connection: ClientConnection): void {
     if (!this.connections.delete(connection)) return;
     this.options.counts.remove(connection.peerAddress);
     this.options.plane.cells[this.metricBase + ListenerCell.open]!--;
@@ -256,6 +298,48 @@ export class Listener implements ListenEvents, ConnectionOwner {
     for (const connection of Array.from(this.connections)) connection.abortNow();
   }
 
+  private bindAcceptance(): void {
+    this.listenerTls = this.linked.tls.listeners[this.listenerIndex] ?? null;
+    this.proxyPeers = this.linked.proxyPeers[this.listenerIndex] ?? null;
+  }
+
+  /** Whether somebody else stands behind a peer of that address, whom a PROXY header names. */
+  private isProxy(address: string): boolean {
+    if (this.proxyPeers === null) return false;
+    return address === '' || this.proxyPeers.contains(address);
+  }
+
+  private serve(connection: Connection, arrival: ClientArrival | null): H1ClientConnection {
+    const client = new H1ClientConnection(this, this.options.plane, connection, arrival);
+    this.connections.add(client);
+    connection.events = client;
+    return client;
+  }
+
+  /**
+   * The connection is accepted: counts it for its client (L5).
+   * @returns false when that one has too many; the connection is closed then
+   */
+  private takeOver(accepting: AcceptingConnection, acceptance: Acceptance): boolean {
+    this.connections.delete(accepting);
+    const { plane, counts, workerCount } = this.options;
+    const { peerAddress } = acceptance;
+    if (peerAddress === accepting.peerAddress) return true;
+    counts.remove(accepting.peerAddress);
+    const { limits } = plane.linked;
+    const totalMax = shareOf(limits.connectionsMax, workerCount);
+    const addressMax = addressShareOf(limits.connectionsPerAddressMax, workerCount, totalMax);
+    const fault = counts.check(peerAddress, totalMax, addressMax);
+    if (fault === Fault.none) {
+      counts.add(peerAddress);
+      return true;
+    }
+    plane.cells[this.metricBase + ListenerCell.open]!--;
+    this.refuseFor(acceptance.connection, fault);
+    this.checkDrained();
+    return false;
+  }
+
   private onListeningClosed(): void {
     this.isListening = false;
     this.checkDrained();
@@ -285,35 +369,14 @@ export class Listener implements ListenEvents, ConnectionOwner {
     const { cells } = this.options.plane;
     cells[this.metricBase + ListenerCell.refused]!++;
     cells[WorkerCell.faults + fault]!++;
-    this.refuse(connection, fault);
-  }
-
-  private refuse(connection: Connection, fault: Fault): void {
-    const chunks = this.options.plane.backend.chunks;
-    const bytes = REFUSALS[fault]!;
-    if (this.refusingCount >= REFUSING_MAX) {
-      connection.events = IGNORED;
-      connection.reset();
-      return;
-    }
-    this.refusingCount++;
-    connection.events = this.refusing;
-    const chunk = chunks.acquire(bytes.length);
-    if (chunk !== null) {
-      chunk.bytes.set(bytes, CHUNK_HEADROOM);
-      connection.write(chunk, CHUNK_HEADROOM, CHUNK_HEADROOM + bytes.length);
-      chunks.release(chunk);
-    }
-    connection.close();
+    const isSealed = this.listenerTls !== null && connection.tls === null;
+    this.refuser.refuse(connection, fault, isSealed);
   }
 }
 
-function refusal(status: string, fault: Fault): Uint8Array {
-  const body = `${FAULTS[fault].text}\n`;
-  return latin1Bytes(
-    `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n` +
-      `Retry-After: 1\r\nConnection: close\r\n\r\n${body}`,
-  );
+function arrivalOf(acceptance: Acceptance, security: ClientSecurity | null): ClientArrival {
+  const { peerAddress, proxiedLocalPort } = acceptance;
+  return { peerAddress, localPort: proxiedLocalPort, security };
 }
 
 /** This worker's share of a limit of the whole process. */

@@ -101,7 +101,8 @@ function byDelay(
   changed: Set<string>,
 ): Map<number, Set<string>> {
   const groups = new Map<number, Set<string>>();
-  for (const routes of [snapshot.routes, previous.routes]) {
+  const all = [snapshot.routes, snapshot.tls.passthroughs];
+  for (const routes of [...all, previous.routes, previous.tls.passthroughs]) {
     for (const { name, streamsOnChangeMs } of routes) {
       if (!changed.delete(name)) continue;
       const group = groups.get(streamsOnChangeMs);

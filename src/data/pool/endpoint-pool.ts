@@ -6,6 +6,8 @@
  * P2  a connection is in exactly one of: connecting, idle, leased, closed.
  * P3  a connection with unread bytes never becomes idle (response smuggling).
  * P4  an attempt waits in the queue at most once, and at most `queueMax` attempts wait.
+ * P5  a connection that was opened with other TLS settings than there are now serves no further
+ *     attempt: who it was verified against may not be trusted any more.
  * Most recently used first, so that surplus connections reach the idle timeout.
  */
 
@@ -14,18 +16,26 @@ import { Fault } from '../../contract/fault.ts';
 import { EndpointCell, WorkerCell } from '../../contract/metric-layout.ts';
 import type { EndpointSpec, LimitsSpec, TransportSpec } from '../../contract/snapshot.ts';
 import type { H1Limits } from '../codec/head.ts';
-import type { Chunk, ConnectTarget, IoBackend } from '../io/backend.ts';
+import type { Chunk, ClientTls, ConnectTarget, IoBackend } from '../io/backend.ts';
 import { observe } from '../record/observe.ts';
 import type { AttemptEvents } from './attempt-events.ts';
 import { EndpointAddresses } from './endpoint-addresses.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
 import { WaitQueue } from './wait-queue.ts';
 
+/** How connections are made by TLS. Settings are the same when the object is. */
+export interface PoolTls {
+  /** Null: it could not be set up, and every attempt fails with `upstreamTlsFailed`. */
+  readonly client: ClientTls | null;
+}
+
 export interface PoolOptions {
   readonly backend: IoBackend;
   readonly spec: EndpointSpec;
   readonly transport: TransportSpec;
   readonly limits: LimitsSpec;
+  /** Null: without TLS. */
+  readonly tls: PoolTls | null;
   /** A chunk without bytes, for ends without data. */
   readonly emptyChunk: Chunk;
   /** The worker's cells, and where the endpoint's block begins. */
@@ -44,6 +54,7 @@ export class EndpointPool {
   readonly reportInternal: (error: unknown) => void;
   /** Connections connecting, idle or leased. */
   openCount = 0;
+  private tls: PoolTls | null;
   private readonly addresses: EndpointAddresses;
   private readonly connecting = new Set<UpstreamConnection>();
   private readonly idle: UpstreamConnection[] = [];
@@ -56,6 +67,7 @@ export class EndpointPool {
     const { backend, spec, transport, limits } = options;
     this.backend = backend;
     this.transport = transport;
+    this.tls = options.tls;
     this.emptyChunk = options.emptyChunk;
     this.cells = options.cells;
     this.metricBase = options.metricBase;
@@ -70,9 +82,13 @@ export class EndpointPool {
     );
   }
 
-  /** Applies changed settings of a new generation; connections stay. */
-  configure(transport: TransportSpec, limits: LimitsSpec): void {
+  /** Applies changed settings of a new generation; connections stay, but for P5. */
+  configure(transport: TransportSpec, limits: LimitsSpec, tls: PoolTls | null): void {
     this.transport = transport;
+    if (tls !== this.tls) {
+      this.tls = tls;
+      for (const connection of this.idle.slice()) connection.close();
+    }
     this.responseLimits = responseLimits(limits);
     this.interimResponsesMax = limits.interimResponsesMax;
     this.addresses.resolveIntervalMs = transport.resolveIntervalMs;
@@ -104,9 +120,11 @@ export class EndpointPool {
    * endpoints (then `relieve` goes on with it). An idle connection makes room when there is one:
    * the attempt could have had it, and wants a fresh one. `onLease` or `onLeaseFault` follows,
    * later (never inside this call) unless `cancel` comes first.
-   * @returns Fault.queueFull when the attempt was not accepted, else Fault.none
+   * @returns Fault.none; else the attempt was not accepted: Fault.queueFull, or
+   *          Fault.upstreamTlsFailed while TLS cannot be set up
    */
   acquireSlow(attempt: AttemptEvents): Fault {
+    if (this.tls !== null && this.tls.client === null) return Fault.upstreamTlsFailed;
     while (this.openCount >= this.transport.connectionsMax && this.closeOldestIdle()) continue;
     if (this.mayOpen) {
       this.cells[WorkerCell.acquireConnected]!++;
@@ -138,6 +156,10 @@ export class EndpointPool {
 
   /** Called by a connection whose response ended cleanly. */
   release(connection: UpstreamConnection): void {
+    if (connection.tls !== this.tls) {
+      connection.close(); // P5. Who waits gets another one.
+      return;
+    }
     const next = this.nextWaiter();
     if (next !== null) {
       connection.lend(next);
@@ -230,8 +252,17 @@ export class EndpointPool {
     this.addresses.next((target: ConnectTarget | null) => {
       if (!connection.isConnecting) return; // Timed out while the name was resolved.
       if (target === null) connection.onClose(Fault.nameNotResolved);
-      else connection.connectTo(this.backend.connect(target, connection));
+      else this.connectTo(connection, target);
     });
+  }
+
+  private connectTo(connection: UpstreamConnection, target: ConnectTarget): void {
+    const { backend, tls } = this;
+    connection.tls = tls;
+    if (tls === null) connection.connectTo(backend.connect(target, connection));
+    else if (tls.client !== null) {
+      connection.connectTo(backend.connect({ ...target, tls: tls.client }, connection));
+    } else backend.defer(() => connection.onClose(Fault.upstreamTlsFailed));
   }
 
   private park(connection: UpstreamConnection): void {

@@ -18,7 +18,7 @@ import { Outgoing } from '../io/outgoing.ts';
 import type { AttemptEvents } from './attempt-events.ts';
 import { closingFault } from './closing-fault.ts';
 import { DiscardedResponse } from './discarded-response.ts';
-import type { EndpointPool } from './endpoint-pool.ts';
+import type { EndpointPool, PoolTls } from './endpoint-pool.ts';
 import { UpstreamClock } from './upstream-clock.ts';
 
 const State = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, closed: 5 } as const;
@@ -33,6 +33,8 @@ export class UpstreamConnection implements ConnectionEvents {
   deadCount = 0;
   /** True while it is in the pool's idle stack; the pool's to set. */
   isIdle = false;
+  /** What the pool's TLS was when it was opened; the pool's to set. */
+  tls: PoolTls | null = null;
   private connection: Connection | null = null;
   private state: State = State.connecting;
   private attempt: AttemptEvents | null = null;
@@ -145,6 +147,12 @@ export class UpstreamConnection implements ConnectionEvents {
     if (!this.isPaused || this.connection === null) return;
     this.isPaused = false;
     this.connection.resume();
+    this.touch();
+  }
+
+  /** No request: bytes pass as they are, both ways, from now on. */
+  beginTunnel(): void {
+    this.state = State.tunnel;
     this.touch();
   }
 
@@ -332,8 +340,7 @@ export class UpstreamConnection implements ConnectionEvents {
     if (head.status === 101) {
       const isGranted = attempt.wantsUpgrade && head.upgradesWebsocket;
       if (!isGranted) return this.fail(Fault.responseUpgradeInvalid);
-      this.state = State.tunnel;
-      this.touch();
+      this.beginTunnel();
       attempt.onResponseHead(head, end - start);
       if (this.attempt === attempt && end > start) attempt.onTunnelReadable(chunk, start, end);
       return;
@@ -381,11 +388,12 @@ export class UpstreamConnection implements ConnectionEvents {
 
   /** Ends the lease by a fault and destroys the connection. */
   private fail(fault: Fault): void {
-    const attempt = this.attempt;
+    const { attempt, isConnecting } = this;
     this.attempt = null;
     this.connection?.reset();
     this.forget();
-    attempt?.onAttemptFault(fault);
+    if (isConnecting) attempt?.onLeaseFault(fault);
+    else attempt?.onAttemptFault(fault);
   }
 
   /** Leaves the pool. Harmless when repeated. */
@@ -416,20 +424,11 @@ export class UpstreamConnection implements ConnectionEvents {
   private onOverdue(due: Fault): void {
     try {
       if (due === Fault.upstreamIdleTimeout) this.close();
-      else if (due === Fault.connectTimeout) this.failConnecting();
       else if (this.clock.isWrite && this.connection!.takenSize > this.takenSize) this.awaitWrite();
       else this.fail(due);
     } catch (error) {
       this.onInternalError(error);
     }
-  }
-
-  private failConnecting(): void {
-    const attempt = this.attempt;
-    this.attempt = null;
-    this.connection?.abort();
-    this.forget();
-    attempt?.onLeaseFault(Fault.connectTimeout);
   }
 
   /** The last resort: a bug of ours ends this attempt only, and is counted. */

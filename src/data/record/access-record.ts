@@ -50,6 +50,13 @@ export class AccessRecord {
   endpoint = '';
   /** Label of the fault; empty for none. */
   fault = '';
+  /** The client connection is one of TLS; JSON lines have the next four only then. */
+  isTls = false;
+  /** As `TLSv1.3`. */
+  tlsVersion = '';
+  tlsCipher = '';
+  serverName = '';
+  fingerprint = '';
   readonly method = new ByteRange();
   readonly host = new ByteRange();
   readonly path = new ByteRange();
@@ -73,6 +80,11 @@ export class AccessRecord {
     this.service = '';
     this.endpoint = '';
     this.fault = '';
+    this.isTls = false;
+    this.tlsVersion = '';
+    this.tlsCipher = '';
+    this.serverName = '';
+    this.fingerprint = '';
     this.method.clear();
     this.host.clear();
     this.path.clear();

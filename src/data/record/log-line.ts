@@ -2,7 +2,8 @@
  * Log line: an access log format compiled into a flat list of steps.
  *
  * Three formats, one engine: JSON and the Common Log Format are step lists of ours, a template is
- * the user's. In JSON an absent value is an empty string; elsewhere it is `-`.
+ * the user's. In JSON an absent value is an empty string; elsewhere it is `-`. Members about TLS
+ * are left out of the lines of connections without.
  */
 
 import type { LogField } from '../../contract/access-log.ts';
@@ -18,6 +19,8 @@ interface Step {
   readonly code: number;
   /** Empty unless `code` is `Code.literal`. */
   readonly literal: Uint8Array;
+  /** Left out where there is no TLS. */
+  readonly isTls: boolean;
 }
 
 const Code = {
@@ -43,13 +46,17 @@ const Code = {
   'request-id': 19,
   'user-agent': 20,
   referer: 21,
+  'tls-version': 25,
+  'tls-cipher': 26,
+  'server-name': 27,
+  fingerprint: 28,
   // Only for the Common Log Format.
   commonTime: 22,
   target: 23,
   bytesOrDash: 24,
 } as const satisfies { readonly [F in LogField]: number } & { readonly [name: string]: number };
 
-/** JSON members in order; true for a string. */
+/** JSON members in order; true for a string. Those about TLS come last. */
 const JSON_MEMBERS: readonly (readonly [string, LogField, boolean])[] = [
   ['time', 'time', true],
   ['client', 'client', true],
@@ -72,7 +79,14 @@ const JSON_MEMBERS: readonly (readonly [string, LogField, boolean])[] = [
   ['request_id', 'request-id', true],
   ['user_agent', 'user-agent', true],
   ['referer', 'referer', true],
+  ['tls_version', 'tls-version', true],
+  ['tls_cipher', 'tls-cipher', true],
+  ['server_name', 'server-name', true],
+  ['fingerprint', 'fingerprint', true],
 ];
+
+/** Of `JSON_MEMBERS`, those from this one on are about TLS. */
+const TLS_MEMBER: LogField = 'tls-version';
 
 const NO_LITERAL = new Uint8Array(0);
 const TRUNCATED = asciiBytes('...');
@@ -101,6 +115,7 @@ export class LogLine {
     const steps = this.#steps;
     for (let i = 0; i < steps.length; i++) {
       const step = steps[i]!;
+      if (step.isTls && !record.isTls) continue;
       if (step.code === Code.literal) writer.literal(step.literal);
       else this.#field(step.code, writer, record, fieldSizeMax);
       if (writer.isFull) return;
@@ -162,6 +177,14 @@ export class LogLine {
         return this.#range(writer, record.userAgent, sizeMax);
       case Code.referer:
         return this.#range(writer, record.referer, sizeMax);
+      case Code['tls-version']:
+        return this.#text(writer, record.tlsVersion);
+      case Code['tls-cipher']:
+        return this.#text(writer, record.tlsCipher);
+      case Code['server-name']:
+        return this.#text(writer, record.serverName);
+      case Code.fingerprint:
+        return this.#text(writer, record.fingerprint);
       case Code.commonTime:
         return writer.literal(this.#wall.common);
       case Code.target:
@@ -204,11 +227,19 @@ function compileSteps(spec: AccessLogSpec): readonly Step[] {
 function jsonSteps(): Step[] {
   const steps: Step[] = [];
   let before = '{';
+  let isTls = false;
   for (const [name, source, isString] of JSON_MEMBERS) {
-    steps.push(literal(`${before}"${name}":${isString ? '"' : ''}`), field(Code[source]));
+    if (source === TLS_MEMBER) {
+      if (before === '",') steps.push(literal('"'));
+      before = ',';
+      isTls = true;
+    }
+    const start = literal(`${before}"${name}":${isString ? '"' : ''}`, isTls);
+    steps.push(start, field(Code[source], isTls));
     before = isString ? '",' : ',';
   }
-  steps.push(literal(before === '",' ? '"}' : '}'));
+  if (before === '",') steps.push(literal('"', isTls));
+  steps.push(literal('}'));
   return steps;
 }
 
@@ -240,10 +271,10 @@ function escapeLiteral(text: string): string {
   return out;
 }
 
-function literal(text: string): Step {
-  return { code: Code.literal, literal: asciiBytes(text) };
+function literal(text: string, isTls = false): Step {
+  return { code: Code.literal, literal: asciiBytes(text), isTls };
 }
 
-function field(code: number): Step {
-  return { code, literal: NO_LITERAL };
+function field(code: number, isTls = false): Step {
+  return { code, literal: NO_LITERAL, isTls };
 }

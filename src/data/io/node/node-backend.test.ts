@@ -11,7 +11,7 @@ import { BackendProbe } from '../backend-probe.contract.ts';
 import { describeIoBackend } from '../backend.contract.ts';
 import type { Listening } from '../backend.ts';
 import type { NodeListening } from './node-listening.ts';
-import { unmapped } from './node-connection.ts';
+import { unmapped } from './socket-handle.ts';
 import { serverHandleOf } from './socket-handle.ts';
 import { LOOPBACK, open, serve } from './node-harness.contract.ts';
 import type { NodeHarness, Served } from './node-harness.contract.ts';

@@ -14,6 +14,8 @@ import { Fault } from '../../../contract/fault.ts';
 import { CHUNK_HEADROOM } from '../backend.ts';
 import type {
   Chunk,
+  ClientTls,
+  ClientTlsOptions,
   Connection,
   ConnectTarget,
   ConnectionEvents,
@@ -21,15 +23,21 @@ import type {
   ListenEvents,
   Listening,
   ListenTarget,
+  ServerTlsOptions,
   Timer,
+  TlsContext,
 } from '../backend.ts';
 import { REGION_SIZE, Slab } from '../slab.ts';
 import { NameResolver } from './name-resolver.ts';
-import { NodeConnection, ProxySocket, SOCKET_LISTENERS } from './node-connection.ts';
+import { NodeConnection } from './node-connection.ts';
 import type { ConnectionShared } from './node-connection.ts';
 import { NodeListening } from './node-listening.ts';
+import { ProxySocket, SOCKET_LISTENERS } from './proxy-socket.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import type { SocketHandle } from './socket-handle.ts';
+import { NodeClientContext, NodeServerContext, clientContext, serverContext, ticketName } from './tls-context.ts';
+import { TlsLayer, alpnOf, clientSocket, serverSocket } from './tls-layer.ts';
+import type { ProxyTlsSocket } from './tls-socket.ts';
 
 const TRIM_INTERVAL_MS = 10_000;
 /**
@@ -168,11 +176,16 @@ export class NodeBackend implements IoBackend {
     const hasRoom = this.canConnect;
     this.reads.prepareFirst();
     const isUnix = target.kind === 'unix';
-    const socket = new ProxySocket(this.#socketOptions({ noDelay: true }));
+    const tls = target.tls ?? null;
+    const socket: ProxySocket | ProxyTlsSocket =
+      tls === null
+        ? new ProxySocket(this.#socketOptions({ noDelay: true }))
+        : clientSocket(tls, isUnix, this.#onread);
     const connection = new NodeConnection(this.#shared, socket, events, {
       isAccepted: false,
       isUnix,
     });
+    if (tls !== null) this.#startClient(connection, socket as ProxyTlsSocket, tls, target);
     socket.on('connect', SOCKET_LISTENERS.connect);
     try {
       if (!hasRoom) {
@@ -192,6 +205,43 @@ export class NodeBackend implements IoBackend {
 
   resolve(host: string, done: (addresses: readonly string[]) => void): void {
     this.#resolver.resolve(host, done);
+  }
+
+  serverTls(options: ServerTlsOptions): TlsContext | string {
+    return serverContext(options);
+  }
+
+  clientTls(options: ClientTlsOptions): TlsContext | string {
+    return clientContext(options);
+  }
+
+  ticketName(secret: Uint8Array, scope: string): Uint8Array {
+    return ticketName(secret, scope);
+  }
+
+  secure(
+    connection: Connection,
+    context: TlsContext,
+    alpn: readonly string[],
+    hello: { readonly chunk: Chunk; readonly start: number; readonly end: number },
+  ): void {
+    const own = connection as NodeConnection;
+    const handle = own.takeHandle();
+    if (handle === null) return;
+    this.reads.prepareFirst();
+    const server = context as NodeServerContext;
+    const socket = serverSocket(server, alpnOf(alpn), handle, this.#onread);
+    own.startTls(
+      new TlsLayer({
+        socket,
+        context: server,
+        serverName: '',
+        sessionKey: '',
+        slab: this.chunks,
+        owner: own,
+      }),
+    );
+    socket.tlsHandle?.receive(hello.chunk.bytes.subarray(hello.start, hello.end));
   }
 
   keep(chunk: Chunk, start: number, end: number): Chunk | null {
@@ -231,6 +281,24 @@ export class NodeBackend implements IoBackend {
     this.reads.prepareFirst();
     const socket = new ProxySocket(this.#socketOptions({ handle, manualStart: true }));
     return new NodeConnection(this.#shared, socket, NO_EVENTS, { isAccepted: true, isUnix });
+  }
+
+  #startClient(
+    connection: NodeConnection,
+    socket: ProxyTlsSocket,
+    tls: ClientTls,
+    target: ConnectTarget,
+  ): void {
+    const layer = new TlsLayer({
+      socket,
+      context: tls.context as NodeClientContext,
+      serverName: tls.serverName,
+      sessionKey: `${target.kind} ${target.host} ${target.port} ${tls.serverName} ${tls.alpn.join()}`,
+      slab: this.chunks,
+      owner: connection,
+    });
+    connection.startTls(layer);
+    layer.prepareClient();
   }
 
   #socketOptions(own: SocketOptions): SocketConstructorOpts {

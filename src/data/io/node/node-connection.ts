@@ -14,19 +14,20 @@
  *     one of them may have been on its way.
  */
 
-import { Socket } from 'node:net';
-import type { SocketConstructorOpts } from 'node:net';
-
 import { Ring } from '../../../base/ring.ts';
 import type { TimerWheel, WheelTimer } from '../../../base/timer-wheel.ts';
 import { Fault } from '../../../contract/fault.ts';
 import { CHUNK_HEADROOM } from '../backend.ts';
-import type { Chunk, Connection, ConnectionEvents } from '../backend.ts';
+import type { Chunk, Connection, ConnectionEvents, TlsInfo } from '../backend.ts';
 import type { Slab, SlabChunk } from '../slab.ts';
+import { SOCKET_LISTENERS } from './proxy-socket.ts';
+import type { ProxySocket } from './proxy-socket.ts';
 import type { BulkReader, ReadBuffers } from './read-buffers.ts';
 import { faultOfCode } from './socket-fault.ts';
-import { handleOf, keepAlive } from './socket-handle.ts';
-import type { AddressOut } from './socket-handle.ts';
+import { handleOf, keepAlive, takeHandle, unmapped } from './socket-handle.ts';
+import type { AddressOut, SocketHandle } from './socket-handle.ts';
+import type { TlsLayer, TlsOwner } from './tls-layer.ts';
+import type { ProxyTlsSocket } from './tls-socket.ts';
 
 /** Longest wait of `close` for queued bytes and the peer. */
 export const CLOSE_TIMEOUT_MS = 5_000;
@@ -49,38 +50,14 @@ export interface ConnectionShared {
   connectedCount: number;
 }
 
-/** A socket that knows its connection, so that its listeners are shared functions. */
-export class ProxySocket extends Socket {
-  connection: NodeConnection | null = null;
-
-  constructor(options: SocketConstructorOpts) {
-    super(options);
-    this.on('end', onSocketEnd);
-    this.on('error', onSocketError);
-    this.on('close', onSocketClose);
-  }
-
-  /** Node ends the socket for every error; one of writing can wait for what is to be read. */
-  override destroy(error?: Error): this {
-    const isHeld = error !== undefined && this.connection?.holdForReading(error) === true;
-    return isHeld ? this : super.destroy(error);
-  }
-
-  /** Node pushes nothing but null, at FIN; a socket with a failed write would not tell. */
-  override push(chunk: unknown, encoding?: BufferEncoding): boolean {
-    if (chunk === null && this.connection?.isWriteBroken === true) super.destroy();
-    return super.push(chunk, encoding);
-  }
-}
-
-export class NodeConnection implements Connection, BulkReader {
+export class NodeConnection implements Connection, BulkReader, TlsOwner {
   events: ConnectionEvents;
   isClosed = false;
   isPaused: boolean;
   isConnecting: boolean;
   /** A write failed; the connection closes when what can be read has been. */
   isWriteBroken = false;
-  readonly socket: ProxySocket;
+  socket: ProxySocket | ProxyTlsSocket;
   readonly isUnix: boolean;
 
   readChunk: SlabChunk | null = null;
@@ -108,11 +85,13 @@ export class NodeConnection implements Connection, BulkReader {
   #peerAddress = '';
   #peerPort = -1;
   #redirectCount = 0;
+  /** Null: without TLS. */
+  #layer: TlsLayer | null = null;
 
   /** @param isAccepted it is established already, and paused until `resume` */
   constructor(
     shared: ConnectionShared,
-    socket: ProxySocket,
+    socket: ProxySocket | ProxyTlsSocket,
     events: ConnectionEvents,
     kind: { readonly isAccepted: boolean; readonly isUnix: boolean },
   ) {
@@ -147,20 +126,30 @@ export class NodeConnection implements Connection, BulkReader {
     return this.isUnix ? 0 : (this.socket.localPort ?? 0);
   }
 
+  get tls(): TlsInfo | null {
+    return this.#layer === null ? null : this.#layer.info;
+  }
+
   get isDrained(): boolean {
+    if (this.#layer !== null) return this.#layer.isDrained;
     return this.#queue === null || this.#queue.count === 0;
   }
 
   get takenSize(): number {
+    if (this.#layer !== null) return this.#layer.takenSize;
     const handle = handleOf(this.socket);
     return handle === null ? 0 : handle.bytesWritten - handle.writeQueueSize;
   }
 
   write(chunk: Chunk, start: number, end: number): boolean {
     if (this.isClosed || this.#isEnding || this.isWriteBroken) return false;
-    if (start >= end) return !this.#owesWritable;
+    const layer = this.#layer;
+    if (start >= end) return !(layer === null ? this.#owesWritable : layer.owesWritable);
     const { slab } = this.#shared;
     const socket = this.socket;
+    if (layer !== null && (layer.writesAtOnce || !chunk.isShared)) {
+      return layer.write(chunk, start, end);
+    }
     if (!chunk.isShared) {
       socket.write(chunk.bytes.subarray(start, end));
       if (socket.writableLength === 0) return true;
@@ -171,11 +160,11 @@ export class NodeConnection implements Connection, BulkReader {
     const size = end - start;
     const copy = this.#isAccepted ? slab.acquireSlotReserved(size) : slab.acquireSlot(size);
     if (copy === null) {
-      this.#fault = Fault.memoryLimit;
-      this.reset();
+      this.#resetWithoutMemory();
       return false;
     }
     (chunk.bytes as Buffer).copy(copy.bytes, 0, start, end); // Copies without a view.
+    if (layer !== null) return layer.hold(copy, 0, size);
     socket.write(copy.bytes.subarray(0, size));
     if (socket.writableLength === 0) {
       slab.release(copy);
@@ -188,13 +177,14 @@ export class NodeConnection implements Connection, BulkReader {
   pause(): void {
     if (this.isPaused || this.isClosed) return;
     this.isPaused = true;
-    this.socket.pause();
+    if (this.#layer === null || this.#layer.isOpen) this.socket.pause();
   }
 
   resume(): void {
     if (!this.isPaused || this.isClosed) return;
     this.isPaused = false;
-    if (this.#owesEnd) process.nextTick(deliverEnd, this);
+    if (this.#layer?.isOwing === true) process.nextTick(deliverUnread, this.#layer);
+    else if (this.#owesEnd) process.nextTick(deliverEnd, this);
     else if (!this.isConnecting) this.socket.read(0);
   }
 
@@ -212,9 +202,10 @@ export class NodeConnection implements Connection, BulkReader {
       this.socket.destroy();
       return;
     }
+    this.#layer?.pushOwedEnd();
     this.#closeTimer = this.#shared.wheel.timer(() => this.#onCloseTimeout());
     this.#closeTimer.set(CLOSE_TIMEOUT_MS);
-    this.socket.on('finish', onSocketFinish);
+    this.socket.on('finish', SOCKET_LISTENERS.finish);
     if (this.isPaused) this.socket.read(0); // To be thrown away, and to see FIN.
     if (this.socket.writableFinished) this.onFinish();
     if (this.#isEnding) return;
@@ -229,19 +220,19 @@ export class NodeConnection implements Connection, BulkReader {
   reset(): void {
     if (this.#isDestroyed) return;
     const socket = this.socket;
-    if (this.isUnix || this.isConnecting) {
+    if (this.isUnix || (this.isConnecting && !this.#isAccepted)) {
       this.#destroy(Fault.aborted);
     } else if (this.#isFinAsked && !socket.writableFinished) {
       // Everything is with the kernel, FIN follows in this turn; RST is refused until then.
       this.isClosed = true;
       if (this.#fault === Fault.none) this.#fault = Fault.aborted;
-      if (!this.#isResetDeferred) socket.on('finish', onSocketFinish);
+      if (!this.#isResetDeferred) socket.on('finish', SOCKET_LISTENERS.finish);
       this.#isResetDeferred = true;
     } else {
       this.isClosed = true;
       this.#isDestroyed = true;
       if (this.#fault === Fault.none) this.#fault = Fault.aborted;
-      socket.resetAndDestroy();
+      this.#resetSocket();
     }
   }
 
@@ -262,20 +253,52 @@ export class NodeConnection implements Connection, BulkReader {
   /** Bytes arrived in the buffer last given to the socket. Bytes after `close` are dropped. */
   receive(size: number): void {
     const { reads } = this.#shared;
+    const layer = this.#layer;
     if (!this.isClosed) {
       const chunk = this.readChunk ?? reads.shared;
-      this.events.onReadable(chunk, CHUNK_HEADROOM, CHUNK_HEADROOM + size);
+      const end = CHUNK_HEADROOM + size;
+      if (layer === null || !layer.keepsBack) this.events.onReadable(chunk, CHUNK_HEADROOM, end);
+      else if (!layer.keepUnread(chunk, CHUNK_HEADROOM, end)) this.#resetWithoutMemory();
     }
-    reads.afterRead(this, size);
+    if (layer === this.#layer) reads.afterRead(this, size);
   }
 
   /** The socket is established. */
+  onConnect(): void {
+    if (!this.isUnix) keepAlive(handleOf(this.socket));
+    if (this.#layer === null) this.open();
+    else this.#layer.start();
+  }
+
+  /** What can be written and read from now on are plain bytes. */
   open(): void {
     this.isConnecting = false;
     if (this.isClosed) return;
-    if (!this.isUnix) keepAlive(handleOf(this.socket));
     this.events.onOpen();
-    if (!this.isPaused && !this.isClosed) this.socket.read(0);
+    const layer = this.#layer;
+    layer?.flush();
+    if (layer !== null && this.#isEnding) this.#finishWhenDrained();
+    if (this.isClosed) return;
+    if (!this.isPaused) this.socket.read(0);
+    else if (layer !== null) this.socket.pause();
+  }
+
+  /** TLS begins; on an accepted connection it has taken the place of the raw socket. */
+  startTls(layer: TlsLayer): void {
+    this.#layer = layer;
+    this.socket = layer.socket;
+    layer.socket.connection = this;
+    this.isConnecting = true;
+    this.isPaused = false;
+  }
+
+  /** Takes the handle away from the raw socket, which is nobody's then. Null: there is none. */
+  takeHandle(): SocketHandle | null {
+    if (this.isClosed || this.#isEnding || this.#layer !== null || this.isConnecting) return null;
+    this.#shared.reads.drop(this);
+    const raw = this.socket;
+    raw.connection = null;
+    return takeHandle(raw);
   }
 
   onEnd(): void {
@@ -287,7 +310,10 @@ export class NodeConnection implements Connection, BulkReader {
   }
 
   onError(error: NodeJS.ErrnoException): void {
-    if (this.#fault === Fault.none) this.#fault = faultOfCode(error.code, this.isConnecting);
+    if (this.#fault !== Fault.none) return;
+    const layer = this.#layer;
+    if (layer !== null && layer.isShaking) this.#fault = layer.handshakeFault(error.code);
+    else this.#fault = faultOfCode(error.code, this.isConnecting);
   }
 
   /**
@@ -309,7 +335,7 @@ export class NodeConnection implements Connection, BulkReader {
     if (this.#isDestroyed) return;
     if (this.#isResetDeferred) {
       this.#isDestroyed = true;
-      this.socket.resetAndDestroy();
+      this.#resetSocket();
     } else {
       this.#closeTimer?.set(LINGER_TIMEOUT_MS);
     }
@@ -323,6 +349,7 @@ export class NodeConnection implements Connection, BulkReader {
     this.isClosed = true;
     this.#closeTimer?.clear();
     this.#shared.reads.drop(this);
+    this.#layer?.drop();
     while (this.#queue !== null && this.#queue.count > 0) {
       this.#shared.slab.release(this.#queue.shift()!);
     }
@@ -364,14 +391,32 @@ export class NodeConnection implements Connection, BulkReader {
       this.#watchFlush();
       return;
     }
+    this.onDrained();
+  }
+
+  /** Nothing is queued any more. */
+  onDrained(): void {
     if (this.#isEnding) this.#finishWhenDrained();
-    if (this.isClosed || !this.#owesWritable) return;
+    const owes = this.#owesWritable || this.#layer?.owesWritable === true;
+    if (this.isClosed || !owes) return;
     this.#owesWritable = false;
+    if (this.#layer !== null) this.#layer.owesWritable = false;
     this.events.onWritable();
   }
 
+  #resetWithoutMemory(): void {
+    this.#fault = Fault.memoryLimit;
+    this.reset();
+  }
+
+  #resetSocket(): void {
+    if (this.#layer === null) this.socket.resetAndDestroy();
+    else this.#layer.socket.resetAndClose();
+  }
+
   #finishWhenDrained(): void {
-    if (!this.isDrained || this.#isFinAsked || this.isWriteBroken) return;
+    const isIdle = this.#layer === null ? this.isDrained : this.#layer.isIdle;
+    if (!isIdle || this.#isFinAsked || this.isWriteBroken) return;
     this.#isFinAsked = true;
     this.socket.end();
   }
@@ -390,44 +435,10 @@ export class NodeConnection implements Connection, BulkReader {
   }
 }
 
-/** `::ffff:192.0.2.1` as `192.0.2.1`; anything else unchanged. */
-export function unmapped(address: string): string {
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
-}
-
-function onSocketRead(this: ProxySocket, size: number): boolean {
-  this.connection!.receive(size);
-  return true;
-}
-
-function onSocketConnect(this: ProxySocket): void {
-  this.connection!.open();
-}
-
-function onSocketEnd(this: Socket): void {
-  (this as ProxySocket).connection?.onEnd();
-}
-
-function onSocketError(this: Socket, error: NodeJS.ErrnoException): void {
-  (this as ProxySocket).connection?.onError(error);
-}
-
-function onSocketClose(this: Socket): void {
-  (this as ProxySocket).connection?.finalize();
-}
-
-function onSocketFinish(this: Socket): void {
-  (this as ProxySocket).connection?.onFinish();
-}
-
 function deliverEnd(connection: NodeConnection): void {
   connection.onEnd();
 }
 
-/** Functions Node calls with the socket as `this`; the same for every socket. */
-export const SOCKET_LISTENERS = {
-  /** The callback of `onread`. */
-  read: onSocketRead,
-  /** For outgoing sockets. */
-  connect: onSocketConnect,
-} as const;
+function deliverUnread(layer: TlsLayer): void {
+  layer.deliverUnread();
+}

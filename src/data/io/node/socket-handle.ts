@@ -23,7 +23,29 @@ export interface SocketHandle {
   readonly writeQueueSize: number;
   /** Points the next reads at `view`; the caller keeps the memory alive. */
   useUserBuffer(view: Uint8Array): void;
-  close(): void;
+  readStop(): number;
+  /** What Node believes about `readStart`. */
+  reading: boolean;
+  close(done?: () => void): void;
+  /** Closes with RST. Absent on pipes. Returns 0, or a negative errno and has done nothing. */
+  reset?(done?: () => void): number;
+}
+
+/** The handle of TLS around that of a connection. Its `bytesWritten` counts plain bytes. */
+export interface TlsHandle extends SocketHandle {
+  readonly _parent: SocketHandle;
+  /** Processes received bytes as if they came from the socket; copies them. */
+  receive(bytes: Uint8Array): void;
+  /** Begins the handshake of a client. */
+  start(): void;
+  setServername(name: string): void;
+  setSession(session: Uint8Array): void;
+  /** Makes `onnewsession` be called. */
+  enableSessionCallbacks(): void;
+  onnewsession: (id: Uint8Array, session: Uint8Array) => void;
+  isSessionReused(): boolean;
+  /** Null or undefined: the certificate of the peer is trusted. */
+  verifyError(): Error | null | undefined;
 }
 
 export interface ServerHandle {
@@ -38,6 +60,17 @@ export interface ServerHandle {
 export function handleOf(socket: Socket): SocketHandle | null {
   // oxlint-disable-next-line no-underscore-dangle -- Node's name for it.
   return (socket as unknown as { _handle: SocketHandle | null })._handle;
+}
+
+/** Takes the handle of an open socket away: the socket will never touch it again. */
+export function takeHandle(socket: Socket): SocketHandle | null {
+  const handle = handleOf(socket);
+  if (handle === null) return null;
+  handle.readStop();
+  handle.reading = false;
+  // oxlint-disable-next-line no-underscore-dangle -- Node's name for it.
+  (socket as unknown as { _handle: SocketHandle | null })._handle = null;
+  return handle;
 }
 
 /** The handle of a listening server. */
@@ -58,4 +91,9 @@ const KEEP_ALIVE_COUNT = 5;
  */
 export function keepAlive(handle: Pick<SocketHandle, 'setKeepAlive'> | null): void {
   handle?.setKeepAlive?.(true, KEEP_ALIVE_IDLE_S, KEEP_ALIVE_INTERVAL_S, KEEP_ALIVE_COUNT);
+}
+
+/** `::ffff:192.0.2.1` as `192.0.2.1`; anything else unchanged. */
+export function unmapped(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }

@@ -11,9 +11,11 @@
 import { Ring } from '../../../base/ring.ts';
 import { Fault } from '../../../contract/fault.ts';
 import { CHUNK_HEADROOM } from '../backend.ts';
-import type { Chunk, Connection, ConnectionEvents } from '../backend.ts';
+import type { Chunk, Connection, ConnectionEvents, TlsInfo } from '../backend.ts';
 import { READ_SIZE_MAX } from '../slab.ts';
 import type { Slab, SlabChunk } from '../slab.ts';
+import { SimAlert, SimTls, answerTo, readAnswer, readHello } from './sim-tls.ts';
+import type { SimServerContext } from './sim-tls.ts';
 import type { SimWorld } from './sim-world.ts';
 
 const CLOSE_TIMEOUT_MS = 5_000;
@@ -66,6 +68,8 @@ export class SimConnection implements Connection {
   #hasEnded = false;
   #isGone = false;
   #isLost = false;
+  /** Null: without TLS. */
+  #tls: SimTls | null = null;
 
   constructor(
     world: SimWorld,
@@ -81,6 +85,15 @@ export class SimConnection implements Connection {
     this.peerPort = ends.peer.port;
     this.#isPaused = ends.isAccepted;
     this.events = events;
+  }
+
+  get tls(): TlsInfo | null {
+    return this.#tls === null ? null : this.#tls.info;
+  }
+
+  /** TLS has begun and not ended in an agreement. */
+  get #isShaking(): boolean {
+    return this.#tls !== null && this.#tls.info === null;
   }
 
   get isDrained(): boolean {
@@ -136,7 +149,8 @@ export class SimConnection implements Connection {
     if (this.isClosed) return;
     this.isClosed = true;
     this.#isPaused = false;
-    if (!this.isOpen) {
+    if (!this.isOpen || this.#isShaking) {
+      if (this.isOpen) this.#sendFin();
       this.#world.soon(() => this.#finish(Fault.none));
       return;
     }
@@ -182,9 +196,75 @@ export class SimConnection implements Connection {
   open(): void {
     if (this.#isGone || this.#isLost) return;
     this.isOpen = true;
+    if (this.#tls !== null) this.#sendBytes(this.#tls.hello);
+    else this.#begin();
+  }
+
+  /** An outgoing connection that is not open yet is going to be one with TLS. */
+  startTls(tls: SimTls): void {
+    this.#tls = tls;
+  }
+
+  /** See `IoBackend.secure`. */
+  secure(
+    context: SimServerContext,
+    alpn: readonly string[],
+    hello: Uint8Array,
+    handshakeMs: number,
+  ): void {
+    if (this.isClosed || this.#tls !== null || this.#isEnding) return;
+    const tls = new SimTls(true, hello, Fault.none);
+    this.#tls = tls;
+    this.#isPaused = false;
+    const answer = answerTo(readHello(hello), context.clientAuth, alpn);
+    this.#world.at(this.#world.nowMs + handshakeMs, () => {
+      if (this.#isGone || this.#isLost) return;
+      this.#sendBytes(answer.bytes);
+      if (answer.info === null) {
+        const isRefused = answer.alert === SimAlert.certificateRequired;
+        this.#failHandshake(isRefused ? Fault.tlsClientRefused : Fault.tlsHandshakeFailed);
+        return;
+      }
+      tls.info = answer.info;
+      this.#begin();
+    });
+    this.#pump();
+  }
+
+  #begin(): void {
     if (!this.isClosed) this.events.onOpen();
     this.#flush();
     this.#pump();
+  }
+
+  #failHandshake(fault: Fault): void {
+    if (!this.isClosed) this.#sendFin();
+    this.lose(fault);
+  }
+
+  /** Bytes of a handshake, or its end, have arrived. */
+  #shake(tls: SimTls): void {
+    const failed = tls.isServer ? Fault.tlsHandshakeFailed : Fault.upstreamTlsFailed;
+    if (this.#inbox.length === 0 && this.#hasFinArrived) this.#failHandshake(failed);
+    if (tls.isServer || this.#inbox.length === 0) return;
+    for (const bytes of this.#inbox.splice(0)) {
+      tls.add(bytes);
+      this.peer!.#acknowledge(bytes.length);
+    }
+    const reply = readAnswer(tls.received);
+    if (reply.kind === 'failed') this.#failHandshake(failed);
+    if (reply.kind !== 'open') return;
+    if (tls.verdict !== Fault.none) {
+      this.#failHandshake(tls.verdict);
+      return;
+    }
+    tls.info = reply.info;
+    const rest = tls.received.subarray(reply.size);
+    if (rest.length > 0) {
+      this.#inbox.unshift(rest);
+      this.peer!.#acknowledge(-rest.length);
+    }
+    this.#begin();
   }
 
   // Arrivals, each an event of its own.
@@ -207,16 +287,21 @@ export class SimConnection implements Connection {
     if (this.#isGone || this.#isLost) return;
     this.#inbox = [];
     this.#isLost = true;
-    this.#finish(Fault.upstreamReset);
+    const fault = this.#tls?.isServer ? Fault.tlsHandshakeFailed : Fault.upstreamTlsFailed;
+    this.#finish(this.#isShaking ? fault : Fault.upstreamReset);
   }
 
   #pump(): void {
     if (this.#isPumping || this.#isGone || !this.isOpen) return;
-    if (this.#isPaused && !this.isClosed) return;
+    if (this.#isPaused && !this.isClosed && !this.#isShaking) return;
     if (this.#inbox.length === 0 && (!this.#hasFinArrived || this.#hasEnded)) return;
     this.#isPumping = true;
     this.#world.soon(() => {
       this.#isPumping = false;
+      if (this.#isShaking && !this.#isGone && !this.isClosed) {
+        this.#shake(this.#tls!);
+        return;
+      }
       if (this.#isGone || (this.#isPaused && !this.isClosed)) return;
       if (this.#inbox.length > 0) this.#deliver();
       else this.#deliverEnd();
@@ -264,7 +349,7 @@ export class SimConnection implements Connection {
   /** Gives the network what fits. @returns bytes taken */
   #transmit(chunk: SlabChunk, start: number, end: number): number {
     const { prng, network } = this.#world;
-    if (!this.isOpen) return 0;
+    if (!this.isOpen || this.#isShaking) return 0;
     let taken = Math.min(end - start, network.windowSize - this.#underWaySize);
     if (taken > 0 && prng.chance(network.partialWriteChance)) taken = prng.integer(0, taken);
     for (let at = start; at < start + taken;) {
@@ -292,7 +377,7 @@ export class SimConnection implements Connection {
       item.start += taken;
       if (item.start < item.end) {
         const { windowSize } = this.#world.network;
-        if (!this.isOpen || this.#underWaySize >= windowSize) return;
+        if (!this.isOpen || this.#isShaking || this.#underWaySize >= windowSize) return;
         this.#world.at(this.#world.nowMs + this.#world.latencyMs(), () => this.#flush());
         return;
       }
@@ -307,12 +392,19 @@ export class SimConnection implements Connection {
 
   #sendFinWhenDrained(): void {
     if (!this.#isEnding || this.#isFinSent || !this.isOpen || this.#queue.count > 0) return;
+    if (this.#isShaking) return;
     this.#sendFin();
     this.#finishWhenBothEnded();
     if (!this.isClosed) return;
     this.#world.at(this.#world.nowMs + LINGER_TIMEOUT_MS, () => {
       if (!this.#isGone) this.#vanish(Fault.none);
     });
+  }
+
+  /** Bytes of the handshake, which nobody has written. */
+  #sendBytes(bytes: Uint8Array): void {
+    this.#underWaySize += bytes.length;
+    this.#send((peer) => peer.#arrive(bytes));
   }
 
   #sendFin(): void {

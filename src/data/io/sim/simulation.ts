@@ -10,6 +10,8 @@ import { Fault } from '../../../contract/fault.ts';
 import { CHUNK_HEADROOM } from '../backend.ts';
 import type {
   Chunk,
+  ClientTls,
+  ClientTlsOptions,
   Connection,
   ConnectTarget,
   ConnectionEvents,
@@ -17,7 +19,9 @@ import type {
   ListenEvents,
   Listening,
   ListenTarget,
+  ServerTlsOptions,
   Timer,
+  TlsContext,
 } from '../backend.ts';
 import { Slab, SLOT_SIZE_MAX } from '../slab.ts';
 import { SimConnection } from './sim-connection.ts';
@@ -25,6 +29,9 @@ import type { SimMemory } from './sim-connection.ts';
 import { SimPeer } from './sim-peer.ts';
 import type { SimScript } from './sim-peer.ts';
 import { SimTimer } from './sim-timer.ts';
+import { SimClientContext, SimServerContext, SimTls, helloRecord } from './sim-tls.ts';
+import { SimTlsAccept } from './sim-tls-accept.ts';
+import type { SimTlsOrigin } from './sim-tls-accept.ts';
 import { SimWorld } from './sim-world.ts';
 import type { SimNetworkOptions } from './sim-world.ts';
 
@@ -65,6 +72,7 @@ export class Simulation implements IoBackend {
   readonly #scripted: SimMemory;
   readonly #listeners = new Map<string, Listener>();
   readonly #blackholes = new Set<string>();
+  readonly #untrusted = new Set<string>();
   readonly #links: { readonly key: string; readonly ends: readonly SimConnection[] }[] = [];
   #nextPort = LOCAL_PORT_MIN;
 
@@ -135,6 +143,34 @@ export class Simulation implements IoBackend {
     this.world.at(this.world.nowMs + RESOLVE_MS, () => done(found));
   }
 
+  /** From the ClientHello to the end of the handshake, without the way there and back. */
+  handshakeMs = 2;
+
+  serverTls(options: ServerTlsOptions): TlsContext | string {
+    return new SimServerContext(options);
+  }
+
+  clientTls(options: ClientTlsOptions): TlsContext | string {
+    return new SimClientContext(options);
+  }
+
+  ticketName(secret: Uint8Array, scope: string): Uint8Array {
+    const name = new Uint8Array(16);
+    for (const [at, byte] of secret.entries()) name[at % 16]! ^= byte;
+    for (let at = 0; at < scope.length; at++) name[at % 16]! += scope.charCodeAt(at);
+    return name;
+  }
+
+  secure(
+    connection: Connection,
+    context: TlsContext,
+    alpn: readonly string[],
+    hello: { readonly chunk: Chunk; readonly start: number; readonly end: number },
+  ): void {
+    const bytes = Uint8Array.from(hello.chunk.bytes.subarray(hello.start, hello.end));
+    (connection as SimConnection).secure(context as SimServerContext, alpn, bytes, this.handshakeMs);
+  }
+
   keep(chunk: Chunk, start: number, end: number): Chunk | null {
     if (!chunk.isShared) {
       this.chunks.retain(chunk);
@@ -151,20 +187,25 @@ export class Simulation implements IoBackend {
 
   // The other ends.
 
-  /** A client connects to `address`, such as `127.0.0.1:8080` or `unix:/run/app.sock`. */
-  connectClient(address: string, script: SimScript = {}): SimPeer {
+  /**
+   * A client connects to `address`, such as `127.0.0.1:8080` or `unix:/run/app.sock`.
+   * @param tls how it speaks TLS; its context comes from `clientTls`
+   */
+  connectClient(address: string, script: SimScript = {}, tls: ClientTls | null = null): SimPeer {
     const peer = new SimPeer(this.#scripted.slab, script);
-    peer.connection = this.#connect(targetOf(address), peer, this.#scripted);
+    peer.connection = this.#connect({ ...targetOf(address), tls }, peer, this.#scripted);
     return peer;
   }
 
   /**
    * An origin listens on `address`. `script` is made anew for each connection.
+   * @param tls it speaks TLS; scripts begin when the handshake has ended
    * @returns peers accepted so far, in order, and `close` to stop listening
    */
   listenOrigin(
     address: string,
     script: (peerIndex: number) => SimScript = () => ({}),
+    tls: SimTlsOrigin | null = null,
   ): { readonly peers: SimPeer[]; close(): void } {
     const peers: SimPeer[] = [];
     const listening = this.#listen(
@@ -175,9 +216,9 @@ export class Simulation implements IoBackend {
           const peer = new SimPeer(this.#scripted.slab, script(peers.length));
           peers.push(peer);
           peer.connection = connection;
-          connection.events = peer;
+          connection.events = tls === null ? peer : new SimTlsAccept(this, connection, peer, tls);
           connection.resume();
-          peer.onOpen();
+          if (tls === null) peer.onOpen();
         },
         onError(message) {
           throw new Error(message);
@@ -200,6 +241,11 @@ export class Simulation implements IoBackend {
     const key = keyOf(targetOf(address));
     this.#blackholes.delete(key);
     this.#forEachEnd(key, (end) => (end.isCut = false));
+  }
+
+  /** Clients that verify find the certificate of `address` invalid, from now on. */
+  untrust(address: string): void {
+    this.#untrusted.add(keyOf(targetOf(address)));
   }
 
   /** Segments of open connections to `address` vanish, both ways; nobody is told. */
@@ -270,6 +316,7 @@ export class Simulation implements IoBackend {
       return end;
     }
     const key = keyOf(target);
+    if (target.tls) end.startTls(this.#clientTls(target.tls, key));
     world.at(world.nowMs + world.latencyMs(), () => {
       if (end.isClosed || this.#blackholes.has(key)) return;
       const listener = this.#listeners.get(key) ?? this.#listeners.get(`*:${target.port}`);
@@ -288,6 +335,14 @@ export class Simulation implements IoBackend {
       this.#deliver(listener, accepted);
     });
     return end;
+  }
+
+  #clientTls(tls: ClientTls, key: string): SimTls {
+    const context = tls.context as SimClientContext;
+    const isInvalid = context.verifies && this.#untrusted.has(key);
+    const name = isNumeric(tls.serverName) ? '' : tls.serverName;
+    const hello = helloRecord(name, tls.alpn, context.hasCertificate);
+    return new SimTls(false, hello, isInvalid ? Fault.upstreamCertificateInvalid : Fault.none);
   }
 }
 

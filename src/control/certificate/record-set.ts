@@ -1,0 +1,133 @@
+/**
+ * Record set: the managed certificates that are wanted now, each with the best that the store has
+ * for it.
+ *
+ * E1  a configuration that still wants a certificate keeps its record: what is served, what failed,
+ *     the order under way (N2 of the manager).
+ * E2  what is not wanted any more is kept in mind until the process ends: a route that comes back
+ *     finds its certificate.
+ */
+
+import type { CertificateClock } from './certificate-clock.ts';
+import type { Issuer } from './issuer.ts';
+import { ManagedCertificate } from './managed-certificate.ts';
+import type { ManagedOptions } from './managed-certificate.ts';
+import { planRenewal } from './renewal-plan.ts';
+import { keyPart } from './store-keys.ts';
+import type { StoredCertificate } from './stored-certificate.ts';
+
+/** What one record is to be. */
+export interface RecordWish extends ManagedOptions {
+  readonly label: string;
+  readonly issuers: readonly Issuer[];
+}
+
+const HOUR_MS = 3_600_000;
+/** First questions for renewal windows: so long after the start, and this far apart. */
+const FIRST_LOOK_MS = 5_000;
+const LOOK_GAP_MS = 2_000;
+const LOOK_SPREAD_MAX_MS = 6 * HOUR_MS;
+
+export class RecordSet {
+  readonly #clock: CertificateClock;
+  readonly #random: () => number;
+  readonly #records = new Map<string, ManagedCertificate>();
+  /** All that is known of the store, by unit. */
+  readonly #units = new Map<string, StoredCertificate[]>();
+
+  constructor(clock: CertificateClock, random: () => number) {
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  get all(): Iterable<ManagedCertificate> {
+    return this.#records.values();
+  }
+
+  get size(): number {
+    return this.#records.size;
+  }
+
+  get(unit: string): ManagedCertificate | undefined {
+    return this.#records.get(unit);
+  }
+
+  /** What the store has, before the first wish. */
+  load(certificates: readonly StoredCertificate[]): void {
+    for (const stored of certificates) this.remember(stored);
+  }
+
+  /** All that is known of the store. */
+  get loaded(): readonly StoredCertificate[] {
+    return [...this.#units.values()].flat();
+  }
+
+  /** Certificates of the store that were got on demand. */
+  get onDemand(): readonly StoredCertificate[] {
+    return this.loaded.filter(({ meta }) => meta.isOnDemand);
+  }
+
+  remember(stored: StoredCertificate): void {
+    const others = this.#units.get(stored.unit) ?? [];
+    const rest = others.filter(({ issuerKey }) => issuerKey !== stored.issuerKey);
+    this.#units.set(stored.unit, [...rest, stored]);
+  }
+
+  forget({ unit, issuerKey }: StoredCertificate): void {
+    const rest = (this.#units.get(unit) ?? []).filter((one) => one.issuerKey !== issuerKey);
+    if (rest.length === 0) this.#units.delete(unit);
+    else this.#units.set(unit, rest);
+  }
+
+  /** E1. @returns the record; `isNew`: there was none */
+  want(wish: RecordWish): { readonly record: ManagedCertificate; readonly isNew: boolean } {
+    const known = this.#records.get(wish.unit);
+    const record = known ?? new ManagedCertificate(wish);
+    record.label = wish.label;
+    const before = record.issuers.map(({ key }) => key).join(' ');
+    record.issuers = wish.issuers;
+    const isOther = before !== wish.issuers.map(({ key }) => key).join(' ');
+    if (known === undefined) {
+      this.#records.set(wish.unit, record);
+      record.stored = this.#best(record);
+      this.#plan(record);
+    } else if (isOther) {
+      // What an authority said that is not asked any more does not count.
+      record.failures = 0;
+      record.retryAtMs = 0;
+      record.problem = null;
+    }
+    return { record, isNew: known === undefined };
+  }
+
+  /** @returns false: there was none */
+  drop(unit: string): boolean {
+    const record = this.#records.get(unit);
+    if (record === undefined) return false;
+    record.job?.abort(new Error('the certificate is not wanted any more'));
+    this.#records.delete(unit);
+    return true;
+  }
+
+  /** Of an authority that is wanted, the one that ends last; else of any. */
+  #best(record: ManagedCertificate): StoredCertificate | null {
+    const found = (this.#units.get(record.unit) ?? []).filter(({ entry }) =>
+      record.names.every((name) => entry.names.includes(name)),
+    );
+    const keys = record.issuers.map(({ key }) => keyPart(key));
+    const wanted = found.filter(({ issuerKey }) => keys.includes(issuerKey));
+    const from = wanted.length > 0 ? wanted : found;
+    return from.toSorted((a, b) => b.entry.notAfterMs - a.entry.notAfterMs)[0] ?? null;
+  }
+
+  #plan(record: ManagedCertificate): void {
+    const { stored } = record;
+    if (stored === null) return;
+    const clock = this.#clock;
+    const plan = stored.meta.plan ?? planRenewal(stored.entry, null, null, this.#random);
+    record.stored = { ...stored, meta: { ...stored.meta, plan } };
+    record.rest(clock, stored.meta.obtainedAtMs, plan);
+    const spreadMs = Math.min(LOOK_SPREAD_MAX_MS, this.#units.size * LOOK_GAP_MS);
+    record.lookAtMs = clock.nowMs() + FIRST_LOOK_MS + this.#random() * spreadMs;
+  }
+}

@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { Fault } from '../../src/contract/fault.ts';
+import { WorkerCell } from '../../src/contract/metric-layout.ts';
+import { fieldValues } from '../support/strict-head.ts';
+import { bodiesOf, get, isOver, responsesOf, statusesOf } from './requests.ts';
+import { answering, listenOrigin } from './scripted-origin.ts';
+import { beginTls, openTlsWorld, policy, tlsClient, TLS_STATE, withTls } from './tls-world.ts';
+import { appToml, compileToml, ORIGIN, STILL, World } from './world.ts';
+
+test('termination: an origin learns that the client spoke TLS', async () => {
+  const world = await openTlsWorld({}, { more: '[observe]\nforwarded-header = true' });
+  const { requests } = listenOrigin(world.sim, ORIGIN, answering());
+  const spoofed = 'X-Forwarded-Proto: http\r\nX-Forwarded-Tls-Client-Cert: x\r\nClient-Cert: x\r\n';
+  const client = tlsClient(world, get('/', spoofed));
+  assert.deepEqual(bodiesOf(client), ['ok 1']);
+  const { fields } = requests[0]!;
+  const value = (name: string): string | undefined => fieldValues(fields, name)[0];
+  assert.equal(value('x-forwarded-proto'), 'https');
+  assert.equal(value('x-forwarded-port'), '8080');
+  assert.match(value('forwarded') ?? '', /;proto=https$/);
+  assert.equal(value('x-forwarded-tls-client-cert'), undefined);
+  assert.equal(value('client-cert'), undefined);
+  assert.equal(world.listenerCell('handshakesFull'), 1);
+  client.end();
+  world.assertQuiet();
+});
+
+test('termination: several requests share a connection, and none is read before its handshake', async () => {
+  const world = await openTlsWorld();
+  const { requests } = listenOrigin(world.sim, ORIGIN, answering());
+  const client = beginTls(world);
+  client.send(get('/1') + get('/2'));
+  world.advance(world.sim.handshakeMs - 1);
+  assert.equal(requests.length, 0);
+  world.advance(1);
+  assert.deepEqual(bodiesOf(client), ['ok 1', 'ok 2']);
+  client.end();
+  world.assertQuiet();
+});
+
+test('termination: a client that says nothing is closed when its handshake has had its time', async () => {
+  const tls = { policies: [policy('default', { handshakeTimeoutMs: 3_000 })] };
+  const world = await openTlsWorld({ tls });
+  const silent = world.client();
+  world.advance(2_999);
+  assert.equal(isOver(silent), false);
+  world.advance(1);
+  assert.equal(isOver(silent), true);
+  world.assertQuiet();
+});
+
+test('termination: plain HTTP on the port is told so, and a name without certificate refused', async () => {
+  const world = await openTlsWorld();
+  const plain = world.client(get());
+  assert.deepEqual(statusesOf(plain), [400]);
+  const unknown = beginTls(world, { serverName: 'unknown.test' });
+  world.advance(10);
+  assert.equal(isOver(unknown), true);
+  assert.equal(unknown.isOpen, false);
+  assert.equal(world.faultCount(Fault.tlsHelloInvalid), 1);
+  assert.equal(world.faultCount(Fault.tlsNameRefused), 1);
+  assert.equal(world.listenerCell('handshakesFailed'), 2);
+  world.assertQuiet();
+});
+
+test('termination: a client may go away at any moment, and nothing is left of it', async () => {
+  for (const mode of ['abort', 'reset', 'end'] as const) {
+    for (let steps = 0; steps < 40; steps++) {
+      const world = await openTlsWorld();
+      listenOrigin(world.sim, ORIGIN, answering());
+      const client = beginTls(world);
+      client.send(get());
+      for (let step = 0; step < steps; step++) world.sim.world.step();
+      client[mode]();
+      world.assertQuiet();
+      assert.equal(world.cells[WorkerCell.handshakesInProgress], 0, `${mode} after ${steps}`);
+    }
+  }
+});
+
+test('termination: a storm of handshakes is served, within the limit of connections', async () => {
+  const limits = 'connections = 200\nconnections-per-address = 200';
+  const world = await openTlsWorld({}, { limits });
+  listenOrigin(world.sim, ORIGIN, answering('x'));
+  const clients = Array.from({ length: 260 }, () => beginTls(world));
+  for (const client of clients) client.send(get('/', 'Connection: close\r\n'));
+  world.advance(0);
+  assert.equal(world.data.connectionCount, 200);
+  assert.equal(world.cells[WorkerCell.handshakesInProgress], 200, 'they count from accept');
+  world.advance(1_000);
+  const served = clients.filter((client) => client.isOpen && statusesOf(client)[0] === 200);
+  assert.equal(served.length, 200);
+  assert.equal(world.faultCount(Fault.connectionLimit), 60);
+  assert.equal(world.listenerCell('refused'), 60);
+  const refused = clients.filter((client) => !client.isOpen);
+  assert.equal(refused.length, 60, 'an alert is no handshake');
+  world.assertQuiet();
+});
+
+test('termination: silent clients make room for those who speak', async () => {
+  const limits = 'connections = 32\nconnections-per-address = 32';
+  const world = await openTlsWorld({}, { limits });
+  listenOrigin(world.sim, ORIGIN, answering());
+  const silent = Array.from({ length: 32 }, () => world.client());
+  world.advance(3_000);
+  const client = tlsClient(world, get());
+  assert.deepEqual(statusesOf(client), [200]);
+  assert.equal(silent.filter(isOver).length, 1);
+  client.end();
+  world.assertQuiet();
+});
+
+test('termination: a drain waits for handshakes, and answers what comes of them', async () => {
+  const world = await openTlsWorld();
+  listenOrigin(world.sim, ORIGIN, answering());
+  const client = beginTls(world);
+  const silent = world.client();
+  world.advance(1);
+  const state = world.drain();
+  assert.equal(state.isDone, false);
+  client.send(get());
+  world.advance(5);
+  const [response] = responsesOf(client);
+  assert.equal(response!.status, 200);
+  assert.equal(client.hasEnded, true, 'the answer was the last one');
+  client.end();
+  world.advance(1_000);
+  assert.equal(isOver(silent), true, 'who says nothing is not waited for');
+  world.advance(5_000);
+  assert.equal(state.isDone, true);
+  world.assertQuiet();
+});
+
+test('termination: a handshake that a drain cannot wait for is aborted with it', async () => {
+  const world = await openTlsWorld();
+  world.sim.handshakeMs = 100_000;
+  const client = beginTls(world);
+  world.advance(1);
+  const state = world.drain();
+  world.advance(9_998);
+  assert.equal(state.isDone, false);
+  world.advance(60_000);
+  assert.equal(state.isDone, true);
+  assert.equal(client.isOpen, false);
+  assert.equal(world.cells[WorkerCell.handshakesInProgress], 0);
+  world.assertSound();
+});
+
+test('termination: a reload during a handshake routes what follows, and closes nothing', async () => {
+  const world = await openTlsWorld();
+  const first = listenOrigin(world.sim, ORIGIN, answering('first'));
+  const second = listenOrigin(world.sim, '10.0.0.2:80', answering('second'));
+  const before = tlsClient(world, get());
+  const during = beginTls(world);
+  world.advance(1);
+  const toml = appToml({ service: 'endpoints = ["http://10.0.0.2:80"]' });
+  const tls = { policies: [policy('default', { ciphers: ['TLS_AES_256_GCM_SHA384'] })] };
+  world.publish(withTls(await compileToml(toml, 2), { tls }), ['all']);
+  during.send(get());
+  before.send(get());
+  world.advance(5);
+  assert.deepEqual(bodiesOf(before), ['first 1', 'second 1'].toSorted());
+  assert.equal(bodiesOf(during).length, 1);
+  assert.equal(first.requests.length, 1);
+  assert.equal(second.requests.length, 2);
+  assert.equal(isOver(before) || isOver(during), false);
+  before.end();
+  during.end();
+  world.assertQuiet();
+});
+
+test('termination: an address that changes between plain and TLS keeps who is connected', async () => {
+  const plain = await compileToml(appToml());
+  const world = new World(plain, { ...STILL, tls: TLS_STATE });
+  listenOrigin(world.sim, ORIGIN, answering());
+  const old = world.client(get());
+  world.publish(withTls(await compileToml(appToml(), 2)));
+  const secure = tlsClient(world, get());
+  old.send(get());
+  world.advance(0);
+  assert.deepEqual(statusesOf(old), [200, 200]);
+  assert.deepEqual(statusesOf(secure), [200]);
+  assert.deepEqual(statusesOf(world.client(get())), [400], 'no plain HTTP any more');
+  world.publish(await compileToml(appToml(), 3));
+  secure.send(get());
+  const fresh = world.client(get());
+  world.advance(0);
+  assert.deepEqual(statusesOf(secure), [200, 200]);
+  assert.deepEqual(statusesOf(fresh), [200]);
+  for (const client of [old, secure, fresh]) client.end();
+  world.assertQuiet();
+});
+
+test('termination: a reload that takes TLS away refuses handshakes that have not begun', async () => {
+  const world = await openTlsWorld();
+  listenOrigin(world.sim, ORIGIN, answering());
+  const silent = world.client();
+  world.publish(await compileToml(appToml(), 2));
+  silent.send(get());
+  world.advance(0);
+  assert.equal(isOver(silent) || statusesOf(silent).length === 1, true);
+  silent.end();
+  world.assertQuiet();
+});
