@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { parseWrk, wrkCommand, wrkScript } from './load/wrk.ts';
 import type { LoadResult, WrkRequest } from './load/wrk.ts';
 import { makeRow } from './row.ts';
+import { handshakeCommand, parseHandshakes } from './load/handshakes.ts';
 import type { Row } from './row.ts';
 import { memoryOf, usageOf } from './running-peer.ts';
 import type { MemoryUse, RunningPeer } from './running-peer.ts';
@@ -25,6 +26,22 @@ const WARM_UP_SECONDS = 2;
 /** Connections at half of saturation; each asks rarely, so requests arrive evenly. */
 const PACED_CONNECTIONS = 256;
 const PATIENCE_MS = 30_000;
+
+/** The load of the peer's workload, for `seconds`. null: it printed no sums. */
+export async function runWorkload(
+  session: Session,
+  peer: RunningPeer,
+  seconds: number,
+): Promise<LoadResult | null> {
+  const { workload } = peer;
+  if (!workload.isHandshake) {
+    return runWrk(session, peer, workload.request, { seconds, connections: workload.connections });
+  }
+  const run = { seconds, port: peer.setup.port, path: workload.request.path };
+  const spec = { name: 's_time', command: handshakeCommand(run) };
+  const finished = await session.runLoad(spec, seconds * 1000 + PATIENCE_MS);
+  return parseHandshakes(finished.output, seconds);
+}
 
 /** One run of wrk against a peer. null: it printed no sums. */
 export async function runWrk(
@@ -73,8 +90,7 @@ class Samples {
 async function saturate(session: Session, samples: Samples, seconds: number): Promise<void> {
   const { workload } = samples.peer;
   const before = usageOf(samples.peer).cpuSeconds;
-  const run = { seconds, connections: workload.connections };
-  const result = await runWrk(session, samples.peer, workload.request, run);
+  const result = await runWorkload(session, samples.peer, seconds);
   const used = usageOf(samples.peer).cpuSeconds - before;
   if (result === null || result.requests === 0) {
     samples.errors++;
@@ -120,8 +136,7 @@ export async function measureCpu(
 ): Promise<Row[]> {
   const all = peers.map((peer) => new Samples(peer));
   for (const { peer } of all) {
-    const warmUp = { seconds: WARM_UP_SECONDS, connections: peer.workload.connections };
-    await runWrk(session, peer, peer.workload.request, warmUp);
+    await runWorkload(session, peer, WARM_UP_SECONDS);
   }
   for (let round = 0; round < effort.rounds; round++) {
     for (const samples of rotate(all, round)) await saturate(session, samples, effort.seconds);

@@ -9,7 +9,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { runWrk } from './measure-cpu.ts';
+import { runWorkload } from './measure-cpu.ts';
 import { commandPeer } from './peers/command.ts';
 import type { Peer } from './peers/peer.ts';
 import { proxyNowPeer } from './peers/proxy-now.ts';
@@ -69,14 +69,8 @@ function readOptions(args: string[]): ProfileOptions {
 }
 
 /** Drives load for `seconds`; the count of answered requests. */
-async function drive(
-  session: Session,
-  peer: RunningPeer,
-  workload: Workload,
-  seconds: number,
-): Promise<number> {
-  const run = { seconds, connections: workload.connections };
-  const result = await runWrk(session, peer, workload.request, run);
+async function drive(session: Session, peer: RunningPeer, seconds: number): Promise<number> {
+  const result = await runWorkload(session, peer, seconds);
   if (result === null) throw new Error('the load generator printed no sums');
   if (result.errors > 0) throw new Error(`${result.errors} requests failed`);
   return result.requests;
@@ -106,9 +100,9 @@ async function profileTime(session: Session, peer: Peer, options: ProfileOptions
   const env = { NODE_OPTIONS: `--import=${PRELOAD}`, PROXY_NOW_PROFILE_DIR: dir };
   const running = await startPeer(session, peer, options.workload, env);
   if (running === null) throw new Error('this program cannot be driven so');
-  await drive(session, running, options.workload, WARM_UP_SECONDS);
+  await drive(session, running, WARM_UP_SECONDS);
   writeFileSync(join(dir, 'start'), '');
-  const requests = await drive(session, running, options.workload, options.seconds);
+  const requests = await drive(session, running, options.seconds);
   writeFileSync(join(dir, 'stop'), '');
   const threads = await collect(dir);
   if (threads.length === 0) throw new Error('no thread wrote a profile');
@@ -150,10 +144,10 @@ async function profileDeopts(
   const read = (): string => readFileSync(running.process.logPath, 'utf8');
   // Twice, so that the ways connections open and close under load are warm too.
   for (let run = 0; run < 2; run++) {
-    await drive(session, running, options.workload, options.seconds);
+    await drive(session, running, options.seconds);
   }
   const warm = read();
-  await drive(session, running, options.workload, options.seconds);
+  await drive(session, running, options.seconds);
   const early = countDeopts(warm).reduce((sum, one) => sum + one.count, 0);
   const late = countDeopts(read().slice(warm.length));
   const count = late.reduce((sum, one) => sum + one.count, 0);

@@ -1,8 +1,9 @@
 /** A peer that runs: started from its plan, checked to do its job, ended with its whole tree. */
 
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { get } from 'node:https';
 import { join } from 'node:path';
-import type { Peer, PeerSetup } from './peers/peer.ts';
+import type { BenchCertificate, Peer, PeerSetup } from './peers/peer.ts';
 import { freePort, waitForPort } from './ports.ts';
 import { readProportional, readUsage } from './procfs.ts';
 import type { TreeUsage } from './procfs.ts';
@@ -66,6 +67,7 @@ export async function startPeer(
     hasAccessLog: workload.hasAccessLog,
     routeCount: workload.routeCount,
     isLongStream: workload.kind === 'stream',
+    certificate: workload.request.isTls ? benchCertificate() : null,
   };
   const plan = peer.plan(setup);
   if (plan === null) return null;
@@ -84,6 +86,33 @@ export async function startPeer(
   return { name: peer.name, workload, process: kept, setup };
 }
 
+/** The same certificate for all: ECDSA P-256, as issuers give it today. */
+function benchCertificate(): BenchCertificate {
+  const folder = new URL('../test/fixtures/tls/', import.meta.url);
+  const read = (name: string): string => readFileSync(new URL(name, folder), 'latin1');
+  return { chain: read('ecdsa.pem'), key: read('ecdsa.key') };
+}
+
+/** One request over TLS; nobody knows the certificate, so it is not verified. */
+async function checkTls(peer: RunningPeer): Promise<string> {
+  const url = `https://127.0.0.1:${peer.setup.port}/seen`;
+  const timeout = CHECK_TIMEOUT_MS;
+  const options = { rejectUnauthorized: false, agent: false, timeout } as const;
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const request = get(url, options, (response) => {
+    let text = '';
+    response.setEncoding('latin1');
+    response.on('data', (piece: string) => (text += piece));
+    response.on('end', () => resolve(text));
+    response.on('error', (error) => resolve(String(error)));
+  });
+  request.on('timeout', () => request.destroy(new Error('no answer in time')));
+  request.on('error', (error) => resolve(String(error)));
+  const seen = await promise;
+  const wanted = `host=127.0.0.1:${peer.setup.port};for=127.0.0.1`;
+  return seen === wanted ? '' : `the origin saw ${seen}`;
+}
+
 async function fetchText(url: string, init: RequestInit = {}): Promise<string> {
   const response = await fetch(url, { ...init, signal: AbortSignal.timeout(CHECK_TIMEOUT_MS) });
   const text = await response.text();
@@ -97,6 +126,7 @@ async function fetchText(url: string, init: RequestInit = {}): Promise<string> {
  */
 export async function checkPeer(peer: RunningPeer): Promise<string> {
   const { path, uploadSize, routes } = peer.workload.request;
+  if (peer.workload.request.isTls) return await checkTls(peer);
   const base = `http://127.0.0.1:${peer.setup.port}`;
   try {
     if (uploadSize > 0) {

@@ -20,6 +20,8 @@ export interface Workload {
   readonly connections: number;
   readonly routeCount: number;
   readonly hasAccessLog: boolean;
+  /** Full handshakes are counted, each with one request; else requests. */
+  readonly isHandshake: boolean;
   /** True: latency at half of saturation is measured too. */
   readonly isPaced: boolean;
 }
@@ -45,6 +47,7 @@ function workload(name: string, about: string, change: Partial<Workload>): Workl
     routeCount: 0,
     hasAccessLog: false,
     isPaced: false,
+    isHandshake: false,
     ...change,
   };
 }
@@ -58,15 +61,25 @@ function routed(count: number): Workload {
   });
 }
 
+const OVER_TLS: WrkRequest = { ...plainGet('/64'), isTls: true };
+
 /** All workloads, in the order of the report. */
 export const WORKLOADS: readonly Workload[] = [
   workload('a', '64 B reply, 64 kept-alive connections', { isPaced: true }),
   workload('a-log', 'the same with the access log on', { hasAccessLog: true }),
+  workload('b', '64 B reply, 64 kept-alive connections, TLS', {
+    request: OVER_TLS,
+    isPaced: true,
+  }),
   workload('d10k', '10 KiB reply', { request: plainGet('/10k') }),
   workload('d1m', '1 MiB reply', { request: plainGet('/1m') }),
   workload('e1m', '1 MiB upload', { request: { ...plainGet('/'), uploadSize: MEBIBYTE } }),
   workload('f', '64 B reply, a connection for each request', {
     request: { ...plainGet('/64'), isClosing: true },
+  }),
+  workload('ft', '64 B reply, a full TLS handshake for each request', {
+    request: { ...OVER_TLS, isClosing: true },
+    isHandshake: true,
   }),
   routed(1),
   routed(100),

@@ -18,6 +18,8 @@ export interface WrkRequest {
   readonly uploadSize: number;
   /** True: `Connection: close` on each request, so each needs a connection. */
   readonly isClosing: boolean;
+  /** True: over TLS, where wrk resumes sessions when it connects again. */
+  readonly isTls: boolean;
   /** Requests go round over these; empty: the address asked is the host. */
   readonly routes: readonly BenchRoute[];
   /** Mean pause of a connection before each request, in milliseconds; 0: none. */
@@ -26,7 +28,7 @@ export interface WrkRequest {
 
 /** A plain GET of `path`, as fast as answers come. */
 export function plainGet(path: string): WrkRequest {
-  return { path, uploadSize: 0, isClosing: false, routes: [], pauseMs: 0 };
+  return { path, uploadSize: 0, isClosing: false, isTls: false, routes: [], pauseMs: 0 };
 }
 
 /** The sums of one run. */
@@ -90,7 +92,7 @@ export function wrkCommand(
     '10s',
     '-s',
     run.script,
-    `http://127.0.0.1:${run.port}${request.path}`,
+    `${request.isTls ? 'https' : 'http'}://127.0.0.1:${run.port}${request.path}`,
   ];
 }
 

@@ -1,5 +1,6 @@
 /** Any program as a peer: `--peer name='command with {port} and {origin}'`. */
 
+import { certificateFiles } from './peer.ts';
 import type { Peer, PeerSetup } from './peer.ts';
 
 /** A peer given on the command line. */
@@ -25,7 +26,10 @@ export function commandPeer(extra: ExtraPeer): Peer {
     versionCommand: null,
     plan(setup) {
       if (setup.routeCount > 0 || setup.hasAccessLog) return null;
-      return { files: {}, command: ['sh', '-c', fillCommand(extra.command, setup)] };
+      return {
+        files: certificateFiles(setup),
+        command: ['sh', '-c', fillCommand(extra.command, setup)],
+      };
     },
   };
 }

@@ -1,10 +1,12 @@
 /** HAProxy: one thread, connections to the origin shared by all clients. */
 
-import { findProgram, missingProgram } from './peer.ts';
+import { certificateFiles, findProgram, missingProgram } from './peer.ts';
 import type { Peer, PeerPlan, PeerSetup } from './peer.ts';
 
 function plan(setup: PeerSetup, program: string): PeerPlan | null {
   if (setup.routeCount > 0) return null; // Its maps are one lookup, not one route each.
+  const isTls = setup.certificate !== null;
+  const bind = isTls ? ` ssl crt ${setup.dir}/site-both.pem ssl-min-ver TLSv1.2` : '';
   const config = `global
   nbthread 1
   no strict-limits
@@ -18,7 +20,7 @@ defaults
   timeout http-keep-alive 300s
 ${setup.hasAccessLog ? '  log global\n  option httplog\n' : ''}
 frontend web
-  bind 127.0.0.1:${setup.port}
+  bind 127.0.0.1:${setup.port}${bind}
   option forwardfor
   default_backend origin
 
@@ -27,7 +29,7 @@ backend origin
   server origin 127.0.0.1:${setup.originPort} pool-max-conn -1
 `;
   return {
-    files: { 'haproxy.cfg': config },
+    files: { 'haproxy.cfg': config, ...certificateFiles(setup) },
     command: [program, '-db', '-f', `${setup.dir}/haproxy.cfg`],
   };
 }

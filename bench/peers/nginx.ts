@@ -1,7 +1,7 @@
 /** nginx: one worker process, kept-alive connections to the origin. */
 
 import { benchRoutes } from '../bench-routes.ts';
-import { findProgram, missingProgram } from './peer.ts';
+import { certificateFiles, findProgram, missingProgram } from './peer.ts';
 import type { Peer, PeerPlan, PeerSetup } from './peer.ts';
 
 /** Lines every nginx of the harness needs, the origin included, to run in a folder of its own. */
@@ -33,6 +33,14 @@ export function nginxHttpBase(dir: string): string {
 
 const FORWARD = `proxy_pass http://origin;`;
 
+function listenLines(setup: PeerSetup): string {
+  if (setup.certificate === null) return `listen 127.0.0.1:${setup.port};`;
+  return `listen 127.0.0.1:${setup.port} ssl;
+    ssl_certificate ${setup.dir}/site.pem;
+    ssl_certificate_key ${setup.dir}/site.key;
+    ssl_protocols TLSv1.2 TLSv1.3;`;
+}
+
 function locations(setup: PeerSetup): string {
   const proxy = `    proxy_http_version 1.1;
     proxy_set_header Connection "";
@@ -40,7 +48,7 @@ function locations(setup: PeerSetup): string {
     proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     proxy_request_buffering off;
 ${setup.isLongStream ? '    proxy_max_temp_file_size 0;\n' : ''}`;
-  const listen = `listen 127.0.0.1:${setup.port};`;
+  const listen = listenLines(setup);
   if (setup.routeCount === 0) {
     return `  server {\n    ${listen}\n${proxy}    location / { ${FORWARD} }\n  }\n`;
   }
@@ -67,7 +75,7 @@ ${nginxHttpBase(setup.dir)}  ${log}
 ${locations(setup)}}
 `;
   return {
-    files: { 'nginx.conf': config },
+    files: { 'nginx.conf': config, ...certificateFiles(setup) },
     command: [program, '-p', setup.dir, '-c', `${setup.dir}/nginx.conf`],
   };
 }

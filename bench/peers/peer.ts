@@ -11,6 +11,20 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
+/** PEM texts: leaf and its key. */
+export interface BenchCertificate {
+  readonly chain: string;
+  readonly key: string;
+}
+
+/** Files of a plan that hold the certificate: apart, and together as HAProxy wants them. */
+export function certificateFiles(setup: PeerSetup): Record<string, string> {
+  const { certificate } = setup;
+  if (certificate === null) return {};
+  const { chain, key } = certificate;
+  return { 'site.pem': chain, 'site.key': key, 'site-both.pem': chain + key };
+}
+
 /** One job for a peer. */
 export interface PeerSetup {
   /** Folder of this peer alone; the plan's files go there. */
@@ -24,6 +38,8 @@ export interface PeerSetup {
   readonly routeCount: number;
   /** Bodies too large to be kept on disk for readers that are slower than the origin. */
   readonly isLongStream: boolean;
+  /** Null: without TLS. Else TLS 1.3 and 1.2 with this certificate, session tickets on. */
+  readonly certificate: BenchCertificate | null;
 }
 
 /** How one peer does it. */

@@ -19,6 +19,7 @@ const SETUP: PeerSetup = {
   hasAccessLog: false,
   routeCount: 0,
   isLongStream: false,
+  certificate: null,
 };
 
 const PEERS = [
@@ -41,6 +42,16 @@ test('peers: each is told its port, the origin, and to stay on loopback', () => 
     assert.match(text, /18001/, peer.name);
     assert.match(text, /127\.0\.0\.1:18003/, peer.name);
     assert.doesNotMatch(text, /0\.0\.0\.0/, peer.name);
+  }
+});
+
+test('peers: each speaks TLS with the certificate when there is one, and only then', () => {
+  const certificate = { chain: 'CHAIN\n', key: 'KEY\n' };
+  for (const peer of PEERS) {
+    const text = told(peer, { ...SETUP, certificate });
+    assert.match(text, /site(-both)?\.pem/, peer.name);
+    assert.match(text, /CHAIN\nKEY/, peer.name);
+    assert.doesNotMatch(told(peer, SETUP), /site|CHAIN/, peer.name);
   }
 });
 

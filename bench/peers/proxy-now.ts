@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { benchRoutes } from '../bench-routes.ts';
-import { isExecutable } from './peer.ts';
+import { certificateFiles, isExecutable } from './peer.ts';
 import type { Peer, PeerPlan, PeerSetup } from './peer.ts';
 
 /** The launcher of this checkout. */
@@ -18,6 +18,14 @@ function routes(routeCount: number): string {
   return text.join('');
 }
 
+/** Paths are relative to the configuration. */
+const TLS = `tls = "default"
+
+[certificates.site]
+cert = "site.pem"
+key = "site.key"
+`;
+
 function plan(setup: PeerSetup): PeerPlan {
   const log = `[observe.access-log]\npath = "${setup.dir}/access.log"\nformat = "common"\n`;
   const config = `io = "node"
@@ -25,7 +33,7 @@ workers = 1
 
 [listeners.web]
 address = "127.0.0.1:${setup.port}"
-
+${setup.certificate === null ? '' : TLS}
 [admin]
 address = "127.0.0.1:${setup.adminPort}"
 
@@ -35,7 +43,7 @@ endpoints = ["http://127.0.0.1:${setup.originPort}"]
 
 ${routes(setup.routeCount)}`;
   return {
-    files: { 'proxy-now.toml': config },
+    files: { 'proxy-now.toml': config, ...certificateFiles(setup) },
     command: [PROXY_NOW, 'run', '-c', `${setup.dir}/proxy-now.toml`],
   };
 }

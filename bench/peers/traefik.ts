@@ -1,7 +1,7 @@
 /** Traefik: the binary named by TRAEFIK_BIN or `traefik` on the path, with the file provider. */
 
 import { benchRoutes } from '../bench-routes.ts';
-import { findProgram, missingProgram } from './peer.ts';
+import { certificateFiles, findProgram, missingProgram } from './peer.ts';
 import type { Peer, PeerPlan, PeerSetup } from './peer.ts';
 
 function routers(routeCount: number): string {
@@ -24,19 +24,24 @@ checkNewVersion = false
 sendAnonymousUsage = false
 [entryPoints.web]
 address = "127.0.0.1:${setup.port}"
-[entryPoints.web.transport.respondingTimeouts]
+${setup.certificate === null ? '' : '[entryPoints.web.http.tls]\n'}[entryPoints.web.transport.respondingTimeouts]
 idleTimeout = "300s"
 [providers.file]
 filename = "${setup.dir}/dynamic.toml"
 [serversTransport]
 maxIdleConnsPerHost = 1024
 ${log}`;
+  const isTls = setup.certificate !== null;
+  const pair = `certFile = "${setup.dir}/site.pem"\nkeyFile = "${setup.dir}/site.key"\n`;
+  const tls = isTls
+    ? `[[tls.certificates]]\n${pair}[tls.stores.default.defaultCertificate]\n${pair}`
+    : '';
   const dynamic = `${routers(setup.routeCount)}
-[[http.services.origin.loadBalancer.servers]]
+${tls}[[http.services.origin.loadBalancer.servers]]
 url = "http://127.0.0.1:${setup.originPort}"
 `;
   return {
-    files: { 'traefik.toml': main, 'dynamic.toml': dynamic },
+    files: { 'traefik.toml': main, 'dynamic.toml': dynamic, ...certificateFiles(setup) },
     command: [program, `--configFile=${setup.dir}/traefik.toml`],
     env: { GOMAXPROCS: '1' },
   };

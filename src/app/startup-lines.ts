@@ -31,7 +31,13 @@ export function startupLines(
     const endpoints = service.endpoints.map((endpoint) => endpoint.key).join(', ');
     lines.push(`  route ${route.name}  ${formatRule(route.rule)}  ->  ${endpoints}`);
   }
-  const hidden = snapshot.routes.length - ROUTES_SHOWN;
+  for (const { name, hosts, service } of snapshot.tls.passthroughs.slice(0, ROUTES_SHOWN)) {
+    const endpoints = snapshot.services[service]!.endpoints.map(({ key }) => key).join(', ');
+    lines.push(`  route ${name}  ${hosts.join(', ')}, passed through  ->  ${endpoints}`);
+  }
+  const { routes, tls } = snapshot;
+  const hidden =
+    Math.max(0, routes.length - ROUTES_SHOWN) + Math.max(0, tls.passthroughs.length - ROUTES_SHOWN);
   if (hidden > 0) lines.push(`  and ${hidden} more routes`);
   if (adminPort > 0) {
     lines.push(`  admin  http://${bracketed(config.admin.address!.host)}:${adminPort}/metrics`);

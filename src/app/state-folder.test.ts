@@ -26,9 +26,11 @@ test('state folder: one of its own is relative to the file; off is nowhere', () 
   assert.equal(autosaveFolder('auto', '', {}, '/h'), null);
 });
 
+function storage(setting: string, configPath: string, env = {}, home = '/home/a') {
+  return storageFolder(setting, configPath, env, home);
+}
+
 test('storage folder: below the state of the service or user, or where the file says', () => {
-  const storage = (setting: string, configPath: string, env = {}, home = '/home/a') =>
-    storageFolder(setting, configPath, env, home);
   assert.equal(storage('auto', CONFIG), '/home/a/.local/state/proxy-now/storage');
   assert.equal(storage('auto', '', { STATE_DIRECTORY: '/var/lib/x' }), '/var/lib/x/storage');
   assert.equal(storage('keys', CONFIG), '/etc/proxy-now/keys');

@@ -14,10 +14,7 @@ import { RouteCell, ServiceCell, WorkerCell } from './metric-layout.ts';
 
 export type MetricType = 'counter' | 'gauge' | 'histogram';
 export type MetricUnit = 'seconds' | 'bytes' | '';
-/**
- * Whose block the cell is in; `control` figures are not cells but the control plane's array, and
- * `certificate` ones are read from the certificate manager.
- */
+/** Whose block the cell is in; `control` and `certificate` figures are not cells of workers. */
 export type MetricFamily =
   | 'worker'
   | 'listener'

@@ -42,13 +42,16 @@ export interface TlsPolicySpec {
   readonly handshakeTimeoutMs: number;
 }
 
-/** A name, or `*.` and a name, that has another policy than its listener says. */
+/**
+ * A name, or `*.` and a name, whose policy a route says; and a name that a wildcard here or of a
+ * passthrough must not take from its listener. Of several for one name the last one holds.
+ */
 export interface TlsHostSpec {
   /** In lower case, A-labels. */
   readonly host: string;
   /** Listener indexes, or null for all. */
   readonly listeners: readonly number[] | null;
-  /** Index in `policies`. */
+  /** Index in `policies`; -1: that of the listener. */
   readonly policy: number;
 }
 

@@ -7,10 +7,15 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 
 import { IssueError } from '../../src/control/certificate/issuer.ts';
-import { AcmeStage, FastClock, type AcmeStageOptions } from '../support/acme-stage.ts';
+import {
+  AcmeClientStage,
+  FastClock,
+  type AcmeClientStageOptions,
+} from '../support/acme-client-stage.ts';
 import { MemoryStores } from '../support/acme-stores.ts';
 import { ChallengeServer } from '../support/challenge-server.ts';
 import { FakeCa } from '../support/fake-ca.ts';
+import type { CaBookOptions } from '../support/fake-ca-book.ts';
 
 const NAME = 'shop.example.com';
 
@@ -18,15 +23,20 @@ let board: ChallengeServer;
 let ca: FakeCa;
 let stores: MemoryStores;
 let clock: FastClock;
-const stages: AcmeStage[] = [];
+const stages: AcmeClientStage[] = [];
 
 before(async () => {
   board = await ChallengeServer.start();
 });
 
-beforeEach(async () => {
+/** Another authority than the usual one. */
+async function replaceCa(options: Partial<CaBookOptions>): Promise<void> {
   await ca?.stop();
-  ca = await FakeCa.start({ ports: { http: board.httpPort, tls: board.tlsPort } });
+  ca = await FakeCa.start({ ports: { http: board.httpPort, tls: board.tlsPort }, ...options });
+}
+
+beforeEach(async () => {
+  await replaceCa({});
   stores = new MemoryStores();
   clock = new FastClock();
   board.broken.clear();
@@ -39,8 +49,8 @@ after(async () => {
   await board.stop();
 });
 
-function stage(options: Partial<AcmeStageOptions> = {}): AcmeStage {
-  const made = new AcmeStage({ directory: ca.directory, stores, board, clock, ...options });
+function stage(options: Partial<AcmeClientStageOptions> = {}): AcmeClientStage {
+  const made = new AcmeClientStage({ directory: ca.directory, stores, board, clock, ...options });
   stages.push(made);
   return made;
 }
@@ -293,4 +303,107 @@ test('acme: a wall clock that jumps while it waits does not lengthen the wait', 
   };
   await stage().issue([NAME]);
   assert.ok(clock.waits.every((wait) => wait <= 5_000));
+});
+
+test('acme: addresses get the profile `shortlived` where it is offered', async () => {
+  const profiles = { classic: '90 days', shortlived: '160 hours' };
+  await replaceCa({ profiles });
+  await stage().issue(['127.0.0.1']);
+  await stage().issue([NAME]);
+  await stage({ config: { profile: 'classic' } }).issue(['127.0.0.2', NAME]);
+  assert.deepEqual(
+    ca.book.orders.map(({ profile }) => profile),
+    ['shortlived', '', 'classic'],
+  );
+  const error = await failure(stage({ config: { profile: 'tlsclient' } }).issue([NAME]));
+  assert.equal(error.advice, 'fix');
+  assert.match(error.message, /no profile "tlsclient" \(it offers: classic, shortlived\)/);
+});
+
+test('acme: addresses need no profile where there are none', async () => {
+  await stage().issue(['127.0.0.1']);
+  assert.equal(ca.book.orders[0]!.profile, '');
+});
+
+test('acme: the chain under the wanted root is taken, the first one if there is none', async () => {
+  const other = await stage({ config: { preferredChain: 'Other Root' } }).issue([NAME]);
+  assert.equal(other.chain, ca.book.certificates[0]!.alternate);
+  const none = await stage({ config: { preferredChain: 'No Root' } }).issue(['x.example.com']);
+  assert.equal(none.chain, ca.book.certificates[1]!.chain);
+  ca.faults = [{ on: 'certificate', after: 1, times: 9, status: 404, type: 'malformed' }];
+  const lost = await stage({ config: { preferredChain: 'Other Root' } }).issue(['y.example.com']);
+  assert.equal(lost.chain, ca.book.certificates[2]!.chain, 'one that cannot be read is left out');
+});
+
+test('acme: renewal windows of all kinds', async () => {
+  const { issuer, issue } = pick(stage());
+  const { chain } = await issue([NAME]);
+  const signal = AbortSignal.timeout(10_000);
+  const look = (): ReturnType<typeof issuer.renewalWindow> => issuer.renewalWindow(chain, signal);
+  const answer = (start: number, end: number, retryAfter = '21600'): void => {
+    const at = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString();
+    const suggestedWindow = { start: at(start), end: at(end) };
+    const headers = { 'retry-after': retryAfter };
+    ca.book.renewalInfo = () => ({ status: 200, body: { suggestedWindow }, headers });
+  };
+  assert.equal(await look(), null, 'the authority does not know it');
+  answer(60, 62);
+  const first = (await look())!;
+  assert.ok(first.startMs > Date.now() && first.endMs > first.startMs);
+  answer(1, 2);
+  assert.ok((await look())!.startMs < first.startMs, 'it moved');
+  answer(-2, -1);
+  assert.ok((await look())!.endMs < Date.now(), 'in the past: now');
+  answer(2, 1);
+  assert.equal(await look(), null);
+  ca.book.renewalInfo = () => ({ status: 200, body: '{"suggestedWindow":{"start":1,"end":2}}' });
+  assert.equal(await look(), null);
+  answer(60, 62, '1');
+  const soon = (await look())!.nextLookMs - clock.nowMs();
+  assert.ok(soon > 50_000 && soon <= 60_000, 'not more often than once a minute');
+  ca.faults = [{ on: 'renewalInfo', times: 3, status: 503 }];
+  const error = await failure(look());
+  assert.equal(error.advice, 'retry');
+});
+
+function pick(made: AcmeClientStage): Pick<AcmeClientStage, 'issuer' | 'issue'> {
+  return { issuer: made.issuer, issue: (...args) => made.issue(...args) };
+}
+
+test('acme: an external account that is refused is for a person, without its key', async () => {
+  await replaceCa({ externalAccount: { keyId: 'kid-1', hmacKey: 'c2VjcmV0' } });
+  const eab = { keyId: 'kid-1', hmacKey: 'd3Jvbmc' };
+  const error = await failure(stage({ config: { eab } }).issue([NAME]));
+  assert.equal(error.advice, 'fix');
+  assert.match(error.message, /correct `eab`/);
+  assert.equal(error.message.includes(eab.hmacKey), false);
+  await stage({ config: { eab: { keyId: 'kid-1', hmacKey: 'c2VjcmV0' } } }).issue([NAME]);
+});
+
+test('acme: revokes with the key of the certificate, else with the account', async () => {
+  const { issuer, issue } = pick(stage());
+  const signal = AbortSignal.timeout(10_000);
+  const one = await issue([NAME]);
+  await issuer.revoke(one.chain, one.key, 4, signal);
+  assert.equal(ca.book.certificates[0]!.isRevoked, true);
+  await issuer.revoke(one.chain, one.key, 4, signal);
+  const two = await issue(['x.example.com']);
+  await issuer.revoke(two.chain, '', 1, signal);
+  assert.equal(ca.book.certificates[1]!.isRevoked, true);
+});
+
+test('acme: a slow authority is waited for', async () => {
+  ca.faults = [{ on: 'finalize', times: 1, delayMs: 300 }];
+  await stage().issue([NAME]);
+  assert.equal(ca.book.certificates.length, 1);
+});
+
+test('acme: no secret is in what it says about a failure', async () => {
+  const first = stage();
+  await first.issue([NAME]);
+  const secrets = [...stores.texts.values()].join().match(/[A-Za-z0-9+/]{40,}/g)!;
+  board.broken.add('http-01').add('tls-alpn-01');
+  const error = await failure(first.issue(['x.example.com']));
+  const told = JSON.stringify([error.message, error.problem, first.steps]);
+  for (const secret of secrets) assert.equal(told.includes(secret), false);
 });

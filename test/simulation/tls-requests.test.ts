@@ -183,22 +183,18 @@ test('hsts: is added to answers over TLS, ours included, and stays as the origin
       peer.send(okWith('x', own));
     },
   });
-  const valueOf = (text: string): string[] => {
+  const valueOf = (text: string, status = 200): string[] => {
     const client = tlsClient(world, text);
     client.end();
+    assert.deepEqual(statusesOf(client), [status]);
     return fieldOf(client, 'strict-transport-security');
   };
   assert.deepEqual(valueOf(get('/')), ['max-age=60']);
   assert.deepEqual(valueOf(get('/own')), ['max-age=1']);
-  assert.deepEqual(valueOf(request('Via: 1.1 proxy-now, 1.1 proxy-now\r\n'.repeat(9))), [
-    'max-age=60',
-  ]);
+  const looping = get('/', 'Via: 1.1 proxy-now, 1.1 proxy-now\r\n'.repeat(9));
+  assert.deepEqual(valueOf(looping, 508), ['max-age=60']);
   world.assertQuiet();
 });
-
-function request(fields: string): string {
-  return get('/', fields);
-}
 
 test('hsts: is not said over plain HTTP, nor where a middleware says it', async () => {
   const bare = await openTlsWorld({ ...plain({ hsts: 'max-age=60' }) });

@@ -11,11 +11,12 @@ export const BROWSER_TEST = {
   timeout: 90_000,
 };
 
-/** A browser that asks nobody but the page it is given. */
-export async function openBrowser(): Promise<Browser> {
+/** A browser that asks nobody but the page it is given. @param env changes of the environment */
+export async function openBrowser(env: Record<string, string> = {}): Promise<Browser> {
   const { chromium } = await import('playwright-core');
   return chromium.launch({
     executablePath: CHROMIUM,
+    env: { ...process.env, ...env } as Record<string, string>,
     args: [
       '--headless',
       '--no-sandbox',

@@ -16,6 +16,7 @@ export const PROXY_BINARY =
 const PRIVATE_FOLDER = scratchDirectory();
 process.env['XDG_STATE_HOME'] = PRIVATE_FOLDER;
 process.env['XDG_RUNTIME_DIR'] = PRIVATE_FOLDER;
+process.env['XDG_DATA_HOME'] = PRIVATE_FOLDER;
 process.on('exit', () => fs.rmSync(PRIVATE_FOLDER, { recursive: true, force: true }));
 
 export function proxyExists(): boolean {

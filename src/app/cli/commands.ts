@@ -7,6 +7,7 @@ import { checkCommand } from './check.ts';
 import type { Command } from './command.ts';
 import { drainCommand, undrainCommand } from './drain.ts';
 import { explainCommand } from './explain.ts';
+import { importCommand } from './import.ts';
 import { logLevelCommand } from './log-level.ts';
 import { diffCommand, reloadCommand } from './reload.ts';
 import { runCommand } from './run.ts';
@@ -29,6 +30,7 @@ export const COMMANDS: readonly Command[] = [
   undrainCommand,
   trustCommand,
   untrustCommand,
+  importCommand,
   upgradeCommand,
   logLevelCommand,
   versionCommand,

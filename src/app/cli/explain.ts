@@ -45,7 +45,7 @@ export const explainCommand: Command = {
       return 1;
     }
     const snapshot = compile(config, 1, new MetricIndexes());
-    const explanation = explain(snapshot, {
+    const explanation = explain(snapshot, config, {
       url,
       method: text(values.method, 'GET'),
       headers,
@@ -57,7 +57,7 @@ export const explainCommand: Command = {
         ? JSON.stringify(explanation, null, 2)
         : explanationText(explanation).trimEnd();
     process.stdout.write(`${output}\n`);
-    return explanation.winner === null ? 1 : 0;
+    return explanation.winner === null && explanation.passthrough === null ? 1 : 0;
   },
 };
 

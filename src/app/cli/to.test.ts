@@ -14,8 +14,12 @@ test('to: leaves an unknown scheme to the checks that name the known ones', () =
   assert.equal(endpointUrl('ftp://host'), 'ftp://host');
 });
 
+function secure(listen: string) {
+  return securePlace(listen, true);
+}
+
 test('to: localhost is served on loopback, with a certificate for its addresses too', () => {
-  assert.deepEqual(securePlace('https://localhost:8443', true), {
+  assert.deepEqual(secure('https://localhost:8443'), {
     addresses: ['127.0.0.1:8443', '[::1]:8443'],
     names: ['localhost', '127.0.0.1', '::1'],
     isInternal: true,
@@ -23,8 +27,7 @@ test('to: localhost is served on loopback, with a certificate for its addresses 
   assert.deepEqual(securePlace('https://App.localhost', false)?.addresses, ['127.0.0.1:443']);
 });
 
-test('to: other names are served on all interfaces, public ones at 443 by a public authority', () => {
-  const secure = (listen: string) => securePlace(listen, true);
+test('to: other names are served on all interfaces, public ones at 443 publicly', () => {
   assert.deepEqual(secure('https://nas.home.arpa:8443'), {
     addresses: [':8443'],
     names: ['nas.home.arpa'],
@@ -39,6 +42,6 @@ test('to: other names are served on all interfaces, public ones at 443 by a publ
 
 test('to: what is no place to listen at is refused', () => {
   for (const listen of ['https:', 'https://', 'https://a/b', 'https://u@a', 'https://a:99999']) {
-    assert.equal(securePlace(listen, true), null, listen);
+    assert.equal(secure(listen), null, listen);
   }
 });

@@ -105,7 +105,6 @@ async function readRoots(
   folder: string,
   isToBeMade: boolean,
 ): Promise<readonly TrustedRoot[] | null> {
-  const wallMs = (): number => Date.now();
   const store = openFileStore({ folder, wallMs, random: () => Math.random(), setTimer: schedule });
   try {
     const authority = new InternalAuthority(store, wallMs);
@@ -154,6 +153,10 @@ export function trustText({ list }: Roots, results: readonly TrustResult[]): str
 
 function publicRoot({ name, id }: TrustedRoot) {
   return { name, id };
+}
+
+function wallMs(): number {
+  return Date.now();
 }
 
 function schedule(delayMs: number, task: () => void): () => void {

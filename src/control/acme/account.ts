@@ -132,8 +132,24 @@ export class Account {
         ? {}
         : { externalAccountBinding: signBinding(key.jwk, externalAccount, url) }),
     };
-    const reply = await this.#post({ url, payload, signer: { key, url: '' } }, signal);
+    const reply = await this.#postNew({ url, payload, signer: { key, url: '' } }, signal);
     return this.#keep({ key: pem, url: this.#location(reply), nextKey: '', contact });
+  }
+
+  /** A refusal of a new account is most likely one of what it is bound to. */
+  async #postNew(post: AcmePost, signal: AbortSignal): Promise<AcmeReply> {
+    try {
+      return await this.#post(post, signal);
+    } catch (error) {
+      const isBound = this.#options.externalAccount !== null;
+      if (!isBound || !isRefusal(error)) throw error;
+      const said = error.problem?.detail ?? '';
+      throw new AcmeError(
+        `${this.#options.session.authority} refuses the external account (${said}): correct ` +
+          '`eab` of the issuer',
+        { advice: 'fix', problem: error.problem, cause: error },
+      );
+    }
   }
 
   async #updateContact(stored: StoredAccount, signal: AbortSignal): Promise<AcmeSigner> {
@@ -230,6 +246,10 @@ function keyOf(pem: string): AccountKey {
 /** The authority does not know the account. */
 export function isLost(error: unknown): boolean {
   return error instanceof AcmeError && error.type === 'accountDoesNotExist';
+}
+
+function isRefusal(error: unknown): error is AcmeError {
+  return error instanceof AcmeError && ['malformed', 'unauthorized'].includes(error.type);
 }
 
 function fail(message: string): never {

@@ -213,7 +213,8 @@ export class AcmeSession {
     const nowMs = this.clock.nowMs();
     const said = retryAtMs(response.headers.get('retry-after'), nowMs);
     const problem = withTerms(readProblem(response.status, response.body), response);
-    const error = errorOf(problem, { authority: this.authority, names, retryAtMs: said });
+    const source = { authority: this.authority, names, retryAtMs: said, isValidation: false };
+    const error = errorOf(problem, source);
     if (error.retryAtMs !== 0 || error.advice === 'fix') return error;
     const { message, advice } = error;
     return new AcmeError(message, { advice, problem, retryAtMs: nowMs + TROUBLE_RETRY_MS });

@@ -146,7 +146,7 @@ function byOrderStatus(
       if (state.presented.length > 0) return { ...state, phase: 'cleanup' };
       return { ...state, phase: state.certificateKey === '' ? 'make-key' : 'finalize' };
     case 'valid':
-      if (state.certificateKey === '') return startAnew(state); // Finalized by nobody we know.
+      if (state.certificateKey === '') return failWith(state, strangeError(policy), policy, true);
       return order.certificate === '' ? waiting : { ...state, phase: 'download' };
     case 'invalid':
       if (state.phase === 'refresh') return startAnew({ ...state, ordersMade: 0 });
@@ -158,9 +158,16 @@ function byOrderStatus(
 
 function orderError(state: OrderState, order: OrderDocument, policy: OrderPolicy): AcmeError {
   const { authority } = policy;
-  const source = { authority, names: state.names, retryAtMs: 0 };
+  const source = { authority, names: state.names, retryAtMs: 0, isValidation: true };
   if (order.error !== null) return errorOf(order.error, source);
   return new AcmeError(`${authority} gave the order up without a word`, { advice: 'retry' });
+}
+
+/** Finalized by nobody we know: its certificate has a key that is not ours. */
+function strangeError({ authority }: OrderPolicy): AcmeError {
+  return new AcmeError(`${authority} has made a certificate that we have no key for`, {
+    advice: 'retry',
+  });
 }
 
 function withAuthorizations(state: OrderState, urls: readonly string[]): OrderState {
@@ -266,7 +273,7 @@ function afterPoll(
 function lostError(lost: AuthorizationState, { authority }: OrderPolicy): AcmeError {
   const name = lost.identifier!.value;
   if (lost.problem !== null) {
-    return errorOf(lost.problem, { authority, names: [name], retryAtMs: 0 });
+    return errorOf(lost.problem, { authority, names: [name], retryAtMs: 0, isValidation: true });
   }
   const message = `${authority} says that the authorization of ${name} is ${lost.status}`;
   return new AcmeError(message, { advice: 'retry' });

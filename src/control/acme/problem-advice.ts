@@ -128,9 +128,9 @@ function row(advice: AcmeAdvice, sentence: (name: string) => string): ProblemRow
   return { advice, sentence };
 }
 
-/** Types that say something about a name only when they are about one. */
-const ACCOUNT_SENTENCES: ReadonlyMap<string, string> = new Map([
-  ['unauthorized', 'the authority refuses the account or the request'],
+/** Types that say something about a name only when it was looked at. */
+const REQUEST_SENTENCES: ReadonlyMap<string, string> = new Map([
+  ['unauthorized', 'the authority refuses the account: it may have been deactivated'],
 ]);
 
 /** Where a problem was met. */
@@ -141,6 +141,8 @@ export interface ProblemSource {
   readonly names: readonly string[];
   /** As the response said; 0: not said. */
   readonly retryAtMs: number;
+  /** It is what the authority found when it looked at a challenge. */
+  readonly isValidation: boolean;
 }
 
 /** The error for a problem: what to do, and in brackets what the authority said. */
@@ -171,8 +173,8 @@ function adviceOf(problem: Problem, status: number): AcmeAdvice {
 }
 
 function sentenceOf(problem: Problem, source: ProblemSource): string {
-  const isAboutName = problem.identifier !== '' || source.names.length > 0;
-  const account = isAboutName ? undefined : ACCOUNT_SENTENCES.get(problem.type);
+  const isAboutName = problem.identifier !== '' || source.isValidation;
+  const account = isAboutName ? undefined : REQUEST_SENTENCES.get(problem.type);
   const known = ROWS.get(problem.type);
   const sentence =
     account ?? known?.sentence(nameOf(problem, source.names)) ?? unknownSentence(problem);

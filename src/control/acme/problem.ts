@@ -24,7 +24,7 @@ const SUBPROBLEMS_MAX = 100;
 
 /** The problem in the body of a response; one of type `about:blank` when there is none in it. */
 export function readProblem(status: number, body: Uint8Array): Problem {
-  const text = new TextDecoder().decode(body.subarray(0, 64 * 1_024));
+  const text = new TextDecoder().decode(body);
   let document: unknown = null;
   try {
     document = JSON.parse(text);
@@ -33,7 +33,7 @@ export function readProblem(status: number, body: Uint8Array): Problem {
   }
   const problem = problemOf(document, status, 0);
   if (problem !== null) return problem;
-  const detail = plainText(text.replaceAll(/<[^>]*>/g, ' '), 200);
+  const detail = plainText(text.slice(0, 4_000).replaceAll(/<[^<>]*>/g, ' '), 200);
   return { type: 'about:blank', status, detail, identifier: '', subproblems: [] };
 }
 

@@ -74,7 +74,7 @@ async function revoke(desk: CertificateDesk, name: string, body: string): Promis
     case 'revoked':
       return jsonAnswer(200, outcome);
     case 'failed':
-      return errorAnswer(502, outcome.message, outcome);
+      return errorAnswer(502, `The authority did not revoke it: ${outcome.message}.`);
     case 'not-managed':
       return notManaged(name);
     default:

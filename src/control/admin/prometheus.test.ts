@@ -7,7 +7,7 @@ import { EndpointCell, createMetricBuffer } from '../../contract/metric-layout.t
 import { endpointBase, routeBase } from '../../contract/metric-layout.ts';
 import { METRICS } from '../../contract/metric.ts';
 import type { Snapshot } from '../../contract/snapshot.ts';
-import type { CertificateRow } from '../certificate/certificate-row.ts';
+import type { AttemptCount, CertificateRow } from '../certificate/certificate-row.ts';
 import { OWN_SERIES_MAX } from './certificate-metrics.ts';
 import type { CertificateSource } from './certificate-metrics.ts';
 import type { MetricBlocks, MetricSource } from './metric-source.ts';
@@ -242,10 +242,16 @@ test('prometheus: certificates have an end, a next attempt and failures of their
   assert.equal(series.get('proxy_now_certificates{state="valid"}'), '0');
 });
 
+function attempts(result: string, count: number): AttemptCount {
+  return { issuer: 'ca', operation: 'renew', result, count };
+}
+
 test('prometheus: what an authority calls a problem is no label', () => {
-  const of = (result: string, count: number) =>
-    ({ issuer: 'ca', operation: 'renew', result, count }) as const;
-  const certificateAttempts = [of('success', 1), of('https://a.example/x', 2), of('mean"\n', 3)];
+  const certificateAttempts = [
+    attempts('success', 1),
+    attempts('https://a.example/x', 2),
+    attempts('mean"\n', 3),
+  ];
   const series = parse(renderMetrics({ ...source(1), certificateAttempts }, 'text'));
   const name = 'proxy_now_certificate_attempts_total';
   assert.equal(series.get(`${name}{issuer="ca",operation="renew",result="success"}`), '1');

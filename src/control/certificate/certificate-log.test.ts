@@ -78,7 +78,7 @@ test('certificate log: other events have lines too', () => {
   assert.equal(lines[2], 'error certificates: the store is full {}');
 });
 
-test('certificate log: an end that nears is told of twice, by lifetime, and when it is over', () => {
+test('certificate log: an end that nears is told of twice, and when it is over', () => {
   const cases = [
     [6, 1.3, 'nothing'],
     [6, 1.1, 'warn'],

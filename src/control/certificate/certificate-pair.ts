@@ -42,13 +42,17 @@ export function checkPair(chain: string, keyText: string): CheckedPair {
   const leaf = parts[0];
   if (leaf === undefined || key === null) return { facts: null, problems };
   checkMatch(parts, key, problems);
+  if (problems.length > 0) return { facts: null, problems }; // Who knows what else was meant.
   checkStrength(parts, key.object, problems);
   checkOrder(parts, problems);
   checkNames(leaf, problems);
   if (problems.some(({ severity }) => severity === 'error')) return { facts: null, problems };
   const { names, notBeforeMs, notAfterMs } = leaf;
   const id = createHash('sha256').update(leaf.der).digest('hex');
-  return { facts: { id, names, keyType: leaf.keyType as KeyType, notBeforeMs, notAfterMs }, problems };
+  return {
+    facts: { id, names, keyType: leaf.keyType as KeyType, notBeforeMs, notAfterMs },
+    problems,
+  };
 }
 
 function readChain(text: string, problems: Problems): CertificateFacts[] {

@@ -96,16 +96,17 @@ export class FileLocks {
     const turn = Promise.withResolvers<void>();
     const tail = before.then(() => turn.promise);
     this.#tails.set(name, tail);
-    void tail.then(() => {
+    const next = (): void => {
       if (this.#tails.get(name) === tail) this.#tails.delete(name);
-    });
+      turn.resolve();
+    };
     try {
       await orAborted(before, signal);
     } catch (error) {
-      turn.resolve();
+      void before.then(next);
       throw error;
     }
-    return turn.resolve;
+    return next;
   }
 
   /** L1. @param seen what was seen before, kept up to date */

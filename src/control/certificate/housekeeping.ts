@@ -10,6 +10,7 @@
 
 import type { CertificateStore } from './certificate-store.ts';
 import { orderSavedAt } from './acme-stores.ts';
+import { isStapleOver } from './stapler.ts';
 import { loadCertificates, removeCertificate } from './stored-certificate.ts';
 
 const DAY_MS = 86_400_000;
@@ -49,6 +50,9 @@ export async function cleanStore(
       if (!key.includes('/orders/') || nowMs < orderSavedAt(text) + KEEP_MS) continue;
       await store.remove(key);
       orders++;
+    }
+    for (const [key, text] of await store.readAll('ocsp')) {
+      if (isStapleOver(text, nowMs)) await store.remove(key);
     }
     for (const key of (await store.readAll('trials')).keys()) await store.remove(key);
     await store.tidy();

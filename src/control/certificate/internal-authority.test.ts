@@ -50,12 +50,14 @@ function setUp() {
   return { store, clock, authority, issue };
 }
 
+function isSigned(by: X509Certificate, at: X509Certificate): boolean {
+  return at.checkIssued(by) && at.verify(by.publicKey);
+}
+
 /** Whether signatures lead from the leaf to one of `roots`. */
 function leadsTo(chain: string, roots: readonly Uint8Array[]): boolean {
   const [leaf, ...above] = certificatesOf(chain).map((der) => new X509Certificate(der));
   const trusted = roots.map((der) => new X509Certificate(der));
-  const isSigned = (by: X509Certificate, at: X509Certificate): boolean =>
-    at.checkIssued(by) && at.verify(by.publicKey);
   const climb = (at: X509Certificate, rest: readonly X509Certificate[]): boolean =>
     trusted.some((root) => isSigned(root, at)) ||
     rest.some(
@@ -87,21 +89,26 @@ test('internal authority: a chain that leads to the root, with its key', async (
   assert.equal(readPem(store.files.get(ROOT_FILE)!)[0]!.label, 'CERTIFICATE');
 });
 
+function isRootKey(name: string): boolean {
+  return /root-.*\.key$/.test(name);
+}
+
 test('internal authority: the key of the root is read once, for the intermediate', async () => {
   const { issue, store } = setUp();
   await issue();
-  const isRootKey = (name: string): boolean => /root-.*\.key$/.test(name);
   assert.equal(store.reads.filter(isRootKey).length, 1);
   await issue();
   await issue();
   assert.equal(store.reads.filter(isRootKey).length, 1);
 });
 
+function issueBy(authority: InternalAuthority) {
+  return authority.issue({ names: ['a.internal'], keyType: 'ecdsa-p256', lifetimeMs: DAY_MS });
+}
+
 test('internal authority: two at once on one store are one authority', async () => {
   const { store, clock } = setUp();
   const make = () => new InternalAuthority(store, () => clock.nowMs);
-  const issueBy = (authority: InternalAuthority) =>
-    authority.issue({ names: ['a.internal'], keyType: 'ecdsa-p256', lifetimeMs: DAY_MS });
   const chains = await Promise.all([issueBy(make()), issueBy(make()), issueBy(make())]);
   const intermediates = chains.map(({ chain }) =>
     writePem('CERTIFICATE', certificatesOf(chain)[1]!),
@@ -110,9 +117,12 @@ test('internal authority: two at once on one store are one authority', async () 
   assert.equal((await make().roots()).length, 1);
 });
 
+function intermediateOf({ chain }: { readonly chain: string }): Uint8Array {
+  return certificatesOf(chain)[1]!;
+}
+
 test('internal authority: the intermediate is followed when a fifth of it is left', async () => {
   const { clock, issue } = setUp();
-  const intermediateOf = ({ chain }: { chain: string }) => certificatesOf(chain)[1]!;
   const first = intermediateOf(await issue());
   clock.nowMs = START_MS + INTERMEDIATE_LIFETIME_MS * 0.8;
   assert.deepEqual(intermediateOf(await issue()), first);
@@ -180,7 +190,7 @@ test('internal authority: a damaged intermediate is made anew, and its key with 
   }
 });
 
-test('internal authority: a clock that was ahead leaves no intermediate of the future', async () => {
+test('internal authority: a clock that was ahead leaves nothing of the future', async () => {
   const { clock, authority, issue } = setUp();
   clock.nowMs = START_MS + 60 * DAY_MS;
   await issue();

@@ -2,8 +2,7 @@
  * Internal authority: a root, an intermediate below it, and certificates for names that no public
  * authority gives any for.
  *
- * A1  the root's key is read only to sign an intermediate, every 72 days or so, and is in memory for
- *     that long.
+ * A1  the root's key is read to sign an intermediate, every 72 days or so, and not kept.
  * A2  what is on disk decides, at every call: nothing is remembered, so that two processes on one
  *     store have one authority.
  * A3  a root that cannot be read is never replaced: people have installed it.
@@ -44,7 +43,7 @@ const INTERMEDIATE_FILE = `${FOLDER}/intermediate.pem`;
 const LOCK = 'pki-local';
 const ORGANIZATION = 'Proxy Now';
 
-/** The store has an authority that cannot be used, and a person has to decide what becomes of it. */
+/** The store has an authority that cannot be used; a person has to decide what becomes of it. */
 export class AuthorityError extends Error {
   constructor(message: string) {
     super(message);
@@ -174,7 +173,7 @@ export class InternalAuthority {
     return { facts: readCertificate(der)!, key, chain };
   }
 
-  /** A4. The new root's name and key, signed by the old root; null: there is no old root to sign. */
+  /** A4. The new root's name and key, signed by the old root; null: nobody can. */
   private async crossCertificate(
     key: KeyObject,
     root: CertificateFacts,

@@ -10,6 +10,10 @@ const NOW_MS = Date.UTC(2026, 0, 1);
 const CONTEXT = { signal: new AbortController().signal, onStep: () => {} };
 const REQUEST = { names: ['localhost'], replaces: null };
 
+function nowMs(): number {
+  return NOW_MS;
+}
+
 function setUp() {
   const files = new Map<string, string>();
   const world = { problem: null as Error | null };
@@ -22,7 +26,6 @@ function setUp() {
     },
     lock: <Result>(_name: string, work: () => Promise<Result>) => work(),
   };
-  const nowMs = () => NOW_MS;
   const authority = new InternalAuthority(store, nowMs);
   const options = { name: 'internal', keyType: 'ecdsa-p256', lifetimeMs: 86_400_000 } as const;
   return { files, world, issuer: createInternalIssuer({ ...options, authority, nowMs }) };

@@ -67,6 +67,12 @@ export type AttemptOutcome =
   /** No issuer may be asked for so long; nobody was. */
   | { readonly kind: 'blocked'; readonly waitMs: number; readonly reason: string };
 
+/** Why an issuer is not asked now, and for how long. */
+interface Blocked {
+  readonly waitMs: number;
+  readonly reason: string;
+}
+
 export interface AttemptFailure {
   /** Null: none was asked, the store failed. */
   readonly issuer: Issuer | null;
@@ -106,27 +112,20 @@ export class IssueAttempts {
     const found = await this.#adopt(record);
     if (found !== null) return { kind: 'adopted', stored: found };
     await this.#checkStore();
-    const { clock, gate } = this.#options;
+    const { clock } = this.#options;
     const failures: AttemptFailure[] = [];
-    let blocked: { waitMs: number; reason: string } | null = null;
+    let blocked: Blocked | null = null;
     for (const issuer of record.candidates(clock)) {
       const refusal = refusalOf(issuer, record.names);
       if (refusal !== null) {
         failures.push({ issuer, error: refusal, type: 'unsupported' });
         continue;
       }
-      const isReplacing = isReplacement(record, issuer);
-      const nowMs = clock.nowMs();
-      const closedMs = gate(issuer.key).closedFor(nowMs);
-      const budgetMs = gate(issuer.key).budgetWait(record.names, isReplacing, nowMs);
-      const ownMs = (record.waits.get(issuer.key) ?? 0) - nowMs;
-      const waitMs = Math.max(closedMs, budgetMs, ownMs);
-      if (waitMs > 0) {
-        const reason = waitMs === closedMs ? CLOSED : waitMs === ownMs ? TOLD : LIMITED;
-        if (blocked === null || waitMs < blocked.waitMs) blocked = { waitMs, reason };
+      const outcome = await this.#order(record, issuer, signal);
+      if ('waitMs' in outcome) {
+        if (blocked === null || outcome.waitMs < blocked.waitMs) blocked = outcome;
         continue;
       }
-      const outcome = await this.#order(record, issuer, signal);
       if (!('error' in outcome)) return this.#keep(record, issuer, outcome, { lease, failures });
       failures.push(outcome);
       if (outcome.error.advice === 'aborted') break;
@@ -140,15 +139,20 @@ export class IssueAttempts {
     record: ManagedCertificate,
     issuer: Issuer,
     signal: AbortSignal,
-  ): Promise<IssuedCertificate | AttemptFailure> {
+  ): Promise<IssuedCertificate | AttemptFailure | Blocked> {
     const { clock } = this.#options;
     const { names, stored } = record;
+    const closed = this.#blocked(record, issuer);
+    if (closed !== null) return closed;
     const hints = await this.#hints(record, issuer, signal);
     const certain = hints.filter(({ isCertain }) => isCertain);
     if (certain.length > 0) {
       const error = new IssueError(messages(certain), { advice: 'fix' });
       return { issuer, error, type: 'preflight' };
     }
+    // Others have begun while this one looked.
+    const blocked = this.#blocked(record, issuer);
+    if (blocked !== null) return blocked;
     const gate = this.#options.gate(issuer.key);
     const isReplacing = isReplacement(record, issuer);
     const replaces = isReplacing ? entryText(stored!.entry.chain) : null;
@@ -166,6 +170,19 @@ export class IssueAttempts {
       gate.end(failure.error, waitOf(failure.error, clock), clock.nowMs());
       return withHints(failure, hints);
     }
+  }
+
+  /** Null: an order may begin now. */
+  #blocked(record: ManagedCertificate, issuer: Issuer): Blocked | null {
+    const { clock } = this.#options;
+    const nowMs = clock.nowMs();
+    const gate = this.#options.gate(issuer.key);
+    const closedMs = gate.closedFor(nowMs);
+    const budgetMs = gate.budgetWait(record.names, isReplacement(record, issuer), nowMs);
+    const ownMs = (record.waits.get(issuer.key) ?? 0) - nowMs;
+    const waitMs = Math.max(closedMs, budgetMs, ownMs);
+    if (waitMs <= 0) return null;
+    return { waitMs, reason: waitMs === closedMs ? CLOSED : waitMs === ownMs ? TOLD : LIMITED };
   }
 
   /** What stands in the way, where an order is likely to fail. */

@@ -31,11 +31,13 @@ import type { Issuer } from './issuer.ts';
 import { IssuerSet } from './issuer-set.ts';
 import { JobRunner } from './job-runner.ts';
 import type { ManagedCertificate } from './managed-certificate.ts';
+import { fetchOcsp } from './ocsp-fetch.ts';
 import type { OnDemandOptions } from './on-demand.ts';
 import { OnDemandRecords } from './on-demand-records.ts';
 import { RecordSet } from './record-set.ts';
 import { isMoved } from './renewal-plan.ts';
 import type { RenewalPlan } from './renewal-plan.ts';
+import { Stapler } from './stapler.ts';
 import {
   loadCertificates,
   removeCertificate,
@@ -84,6 +86,7 @@ export class CertificateManager implements CertificateDesk {
   readonly #issuers: IssuerSet;
   readonly #records: RecordSet;
   readonly #inventory: Inventory;
+  readonly #stapler: Stapler;
   readonly #files = new FileCertificates();
   readonly #gates = new Map<string, AuthorityGate>();
   readonly #book = new AttemptBook();
@@ -105,7 +108,12 @@ export class CertificateManager implements CertificateDesk {
     this.#clock = clock;
     this.#issuers = new IssuerSet(options.createIssuer);
     this.#records = new RecordSet(clock, random);
-    this.#inventory = new Inventory(options.publish);
+    this.#stapler = new Stapler({
+      ...options,
+      fetch: fetchOcsp,
+      onRevoked: (id) => this.#onRevoked(id),
+    });
+    this.#inventory = new Inventory((update) => this.#stapler.take(update));
     this.#tickets = new TicketRotation(options.secrets, setTimer, options.publishSecrets);
     this.#nextCleanMs = clock.nowMs() + FIRST_CLEAN_MS;
     const gate = (key: string): AuthorityGate => this.#gate(key);
@@ -199,7 +207,8 @@ export class CertificateManager implements CertificateDesk {
 
   /** What a worker that starts has to know, besides challenges. */
   get state(): Omit<TlsState, 'challenges'> {
-    return { certificates: this.#inventory.entries, ticketSecrets: this.#tickets.secrets };
+    const certificates = this.#stapler.stapled(this.#inventory.entries);
+    return { certificates, ticketSecrets: this.#tickets.secrets };
   }
 
   /** A client waits for a certificate that may be got on demand; `settled` answers. */
@@ -269,6 +278,7 @@ export class CertificateManager implements CertificateDesk {
     this.#isClosed = true;
     this.#queue.close();
     this.#watch.close();
+    this.#stapler.close();
     this.#onDemand.close();
     this.#tickets.close();
     await this.#runner.close(this.#records.all);
@@ -303,6 +313,19 @@ export class CertificateManager implements CertificateDesk {
     this.#records.remember(record.stored!);
     if (this.#records.get(record.unit) !== record) return; // Dropped while it was under way.
     this.#inventory.set(new Map([[record.unit, entriesOf(record)]]));
+  }
+
+  /** Its responder says so. It is served until there is another one. */
+  #onRevoked(id: string): void {
+    for (const record of this.#records.all) {
+      if (record.stored?.entry.id !== id) continue;
+      const issuer = record.origin?.name ?? record.stored.issuerKey;
+      this.#options.onEvent({ kind: 'revoked', name: record.label, issuer });
+      record.isRevoked = true;
+      record.isAsked = true;
+      return this.#queue.wake();
+    }
+    this.#trouble('', `the certificate ${id} from files was revoked by its authority; replace it`);
   }
 
   #onPlan(record: ManagedCertificate, plan: RenewalPlan, before: RenewalPlan): void {

@@ -18,7 +18,7 @@ export interface ExplainRequest {
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** After trusted proxies. */
   readonly clientAddress: string;
-  /** Name; null: the listener on the URL's port, else the first one. */
+  /** Name; null: the listener on the URL's port, else the first one that speaks as its scheme. */
   readonly listener: string | null;
 }
 
@@ -59,7 +59,8 @@ export function prepareRequest(snapshot: Snapshot, asked: ExplainRequest): Prepa
   if (!parseAddress(asked.clientAddress, new Uint32Array(4))) {
     return refused(`not a client address: ${asked.clientAddress}`);
   }
-  const listenerIndex = findListener(snapshot, asked.listener, urlPort);
+  const { isSecure } = url;
+  const listenerIndex = findListener(snapshot, asked.listener, urlPort, isSecure);
   if (listenerIndex < 0) return refused(`there is no listener ${asked.listener ?? ''}`.trimEnd());
   const { method, clientAddress } = asked;
   const request = { method, host, path, query: url.query, headers, clientAddress, listenerIndex };
@@ -71,6 +72,8 @@ function refused(problem: string): Prepared {
 }
 
 interface UrlParts {
+  /** Null: the URL has no scheme. */
+  readonly isSecure: boolean | null;
   readonly authority: string;
   readonly path: string;
   readonly query: string;
@@ -81,13 +84,14 @@ function splitUrl(url: string): UrlParts | null {
   const text = asSent(url.replace(/#.*/s, '')); // A client never sends the fragment.
   const [, scheme, rest] = /^(?:([a-z][a-z0-9+.-]*):\/\/|\/\/)?(.*)$/is.exec(text)!;
   if (scheme !== undefined && !/^(?:http|ws)s?$/i.test(scheme)) return null;
+  const isSecure = scheme === undefined ? null : /s$/i.test(scheme);
   const mark = rest!.indexOf('?');
   const target = mark < 0 ? rest! : rest!.slice(0, mark);
   const query = mark < 0 ? '' : rest!.slice(mark + 1);
-  if (target === '*') return { authority: '', path: '*', query };
+  if (target === '*') return { isSecure, authority: '', path: '*', query };
   const slash = target.indexOf('/');
   const authority = slash < 0 ? target : target.slice(0, slash);
-  return { authority, path: slash < 0 ? '/' : target.slice(slash), query };
+  return { isSecure, authority, path: slash < 0 ? '/' : target.slice(slash), query };
 }
 
 /** Spaces and non-ASCII characters as clients escape them. */
@@ -116,11 +120,19 @@ function canonicalPath(text: string, rejectEncodedSlash: boolean): string | null
   return size === 0 ? text : latin1Text(out, 0, size);
 }
 
-function findListener(snapshot: Snapshot, name: string | null, port: number): number {
-  const { listeners } = snapshot;
+/** By name, else by port, else the first one that speaks as the scheme says, else the first. */
+function findListener(
+  { listeners }: Snapshot,
+  name: string | null,
+  port: number,
+  isSecure: boolean | null,
+): number {
   if (name !== null) return listeners.findIndex((listener) => listener.name === name);
+  const ownPort = port >= 0 || isSecure === null ? port : isSecure ? 443 : 80;
   const onPort = listeners.findIndex(
-    (listener) => listener.kind === 'tcp' && listener.port === port,
+    (listener) => listener.kind === 'tcp' && listener.port === ownPort,
   );
-  return onPort >= 0 ? onPort : Math.min(0, listeners.length - 1);
+  if (onPort >= 0) return onPort;
+  const alike = listeners.findIndex(({ tls }) => isSecure !== null && tls >= 0 === isSecure);
+  return alike >= 0 ? alike : Math.min(0, listeners.length - 1);
 }

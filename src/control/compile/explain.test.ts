@@ -1,10 +1,11 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import type { Snapshot } from '../../contract/snapshot.ts';
+import type { CertificateCheck } from '../config/certificate-check.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { memorySource } from '../config/memory-source.ts';
 import { compile } from './compile.ts';
 import { explain, explanationText } from './explain.ts';
+import type { Explanation } from './explain.ts';
 import type { ExplainRequest } from './explain-request.ts';
 import { MetricIndexes } from './metric-indexes.ts';
 
@@ -36,10 +37,22 @@ host = "b.test"
 service = "s"
 `;
 
-async function snapshotOf(text: string): Promise<Snapshot> {
-  const { config, issues } = await loadConfig('m.toml', memorySource({ 'm.toml': text }, {}));
+const certificateCheck: CertificateCheck = {
+  pair: () => {
+    const facts = { id: 'c', names: ['*.file.com'], notBeforeMs: 0, notAfterMs: 9 };
+    return { facts: { ...facts, keyType: 'ecdsa' }, problems: [] };
+  },
+  authorities: () => null,
+  revocations: () => null,
+  nowMs: () => 1,
+};
+
+async function explainer(text: string): Promise<(asked: ExplainRequest) => Explanation> {
+  const source = memorySource({ 'm.toml': text, 'c.pem': 'c', 'c.key': 'k' });
+  const { config, issues } = await loadConfig('m.toml', source, { certificateCheck });
   assert.ok(config !== null, JSON.stringify(issues));
-  return compile(config, 1, new MetricIndexes());
+  const snapshot = compile(config, 1, new MetricIndexes());
+  return (asked) => explain(snapshot, config, asked);
 }
 
 function ask(url: string, more: Partial<ExplainRequest> = {}): ExplainRequest {
@@ -48,8 +61,8 @@ function ask(url: string, more: Partial<ExplainRequest> = {}): ExplainRequest {
 }
 
 test('explain: says for each better route which matcher failed first', async () => {
-  const snapshot = await snapshotOf(TEXT);
-  const explanation = explain(snapshot, ask('http://A.test:8080/api/%72eports?beta=2#x'));
+  const decide = await explainer(TEXT);
+  const explanation = decide(ask('http://A.test:8080/api/%72eports?beta=2#x'));
   assert.equal(explanation.winner?.route, 'api');
   assert.deepEqual(
     explanation.passedOver.map(({ route, reason }) => [route, reason.found, reason.wanted]),
@@ -66,8 +79,8 @@ test('explain: says for each better route which matcher failed first', async () 
 });
 
 test('explain: says when a negation failed', async () => {
-  const snapshot = await snapshotOf(TEXT);
-  const explanation = explain(snapshot, ask('a.test/api/reports', { method: 'POST' }));
+  const decide = await explainer(TEXT);
+  const explanation = decide(ask('a.test/api/reports', { method: 'POST' }));
   const reason = explanation.passedOver[0]!.reason;
   assert.equal(reason.isNegated, true);
   assert.equal(reason.found, 'POST');
@@ -75,9 +88,8 @@ test('explain: says when a negation failed', async () => {
 });
 
 test('explain: follows header, listener, port and Host field', async () => {
-  const snapshot = await snapshotOf(TEXT);
-  const winner = (asked: ExplainRequest): string | undefined =>
-    explain(snapshot, asked).winner?.route;
+  const decide = await explainer(TEXT);
+  const winner = (asked: ExplainRequest): string | undefined => decide(asked).winner?.route;
   assert.equal(winner(ask('http://a.test/api', { headers: [['X-BETA', ' 1 ']] })), 'beta');
   assert.equal(winner(ask('http://a.test/api?beta=%31')), 'beta');
   assert.equal(winner(ask('http://a.test/api', { listener: 'internal' })), 'ops');
@@ -85,11 +97,11 @@ test('explain: follows header, listener, port and Host field', async () => {
   assert.equal(winner(ask('/x', { headers: [['Host', 'B.test.:99']] })), 'other');
   assert.equal(winner(ask('http://a.test/', { headers: [['host', 'b.test']] })), 'other');
   assert.equal(winner(ask('http://c.test/')), undefined);
-  assert.equal(explain(snapshot, ask('http://c.test/')).notAsked, 0);
+  assert.equal(decide(ask('http://c.test/')).notAsked, 0);
 });
 
 test('explain: names what would be refused before routing', async () => {
-  const snapshot = await snapshotOf(TEXT);
+  const decide = await explainer(TEXT);
   const rows: [ExplainRequest, RegExp][] = [
     [ask('ftp://a.test/'), /scheme/],
     [ask('http://a b/'), /host/],
@@ -109,7 +121,7 @@ test('explain: names what would be refused before routing', async () => {
     [ask('/', { listener: 'none' }), /listener none/],
   ];
   for (const [asked, expected] of rows) {
-    const explanation = explain(snapshot, asked);
+    const explanation = decide(asked);
     assert.match(explanation.problem ?? '', expected, asked.url);
     assert.equal(explanation.winner, null);
     assert.match(explanationText(explanation), /^refused before routing: /);
@@ -117,8 +129,8 @@ test('explain: names what would be refused before routing', async () => {
 });
 
 test('explain: writes text that names winner, reasons and precedence', async () => {
-  const snapshot = await snapshotOf(TEXT);
-  const text = explanationText(explain(snapshot, ask('http://a.test/api/reports?x')));
+  const decide = await explainer(TEXT);
+  const text = explanationText(decide(ask('http://a.test/api/reports?x')));
   assert.equal(
     text,
     [
@@ -147,4 +159,60 @@ test('explain: writes text that names winner, reasons and precedence', async () 
       '1 route of lower precedence not asked',
     ].join('\n'),
   );
+});
+
+const SECURE = `
+listeners.web.address = ":80"
+listeners.secure = { address = ":443", tls = "default" }
+listeners.open = { address = ":8443", tls = "open" }
+tls.open = { unknown-name = "default", no-name = "refuse" }
+tls.strict.min-version = "1.3"
+services.s.endpoints = ["http://127.0.0.1:3000"]
+services.t.endpoints = ["tcp://127.0.0.1:3000"]
+certificates.file = { cert = "c.pem", key = "c.key" }
+certificates.listed.names = ["listed.com"]
+issuers.le.on-demand.names = ["*.demand.com"]
+issuers.second = {}
+routes.file = { host = "a.file.com", tls = "strict", service = "s" }
+routes.issued = { host = ["issued.com", "a.internal"], path = "/a/*", service = "s" }
+routes.listed = { host = "listed.com", plain-http = "refuse", service = "s" }
+routes.any = { path = "/", plain-http = "serve", service = "s" }
+routes.db = { mode = "passthrough", sni = ["db.com", "*.file.com"], service = "t" }
+routes.rest = { mode = "passthrough", sni = "*", listeners = ["open"], service = "t" }
+`;
+
+test('explain: says what happens before a request is seen', async () => {
+  const decide = await explainer(SECURE);
+  const cases: readonly (readonly [url: string, ...lines: string[]])[] = [
+    [
+      'https://a.file.com/',
+      'on listener secure\nTLS policy strict, certificate from the files of [certificates.file]\n',
+      'route file wins -> service s',
+    ],
+    ['https://issued.com/a', 'policy default, certificate from issuer le, then second\n'],
+    ['https://a.internal/a', 'certificate from issuer internal\n'],
+    [
+      'https://listed.com/',
+      'certificate from issuer le, then second for [certificates.listed]\n',
+      'route listed wins -> service s',
+    ],
+    ['https://x.demand.com/', 'certificate on demand from issuer le\n', 'route any wins'],
+    ['https://unknown.com/', 'policy default, certificate none: the connection is refused\n'],
+    ['https://unknown.com:8443/', 'route rest takes the connection, unopened -> service t'],
+    ['https:///', 'policy default, certificate the default one\n'],
+    ['https://db.com/', 'on listener secure\n', 'route db takes the connection, unopened'],
+    ['https://b.file.com/', 'route db takes the connection, unopened'],
+    [
+      'http://issued.com/a/b?q=1',
+      'on listener web\n',
+      'redirect 308 to https://issued.com/a/b?q=1',
+    ],
+    ['http://listed.com/', 'route listed wins -> refused without TLS: status 403'],
+    ['http://db.com/', 'route any wins -> service s'],
+    ['issued.com/a', 'on listener web\n'],
+  ];
+  for (const [url, ...lines] of cases) {
+    const text = explanationText(decide(ask(url)));
+    for (const line of lines) assert.ok(text.includes(line), `${url}: ${line}\n${text}`);
+  }
 });

@@ -3,12 +3,15 @@
  */
 
 import type { RouteSpec, Snapshot } from '../../contract/snapshot.ts';
+import type { Config } from '../config/config.ts';
 import { formatRule } from '../config/rule-format.ts';
 import { describeSpecificity, specificityOf } from '../config/specificity.ts';
 import type { CheckRequest, ExplainRequest } from './explain-request.ts';
 import { prepareRequest } from './explain-request.ts';
 import type { Failure } from './rule-check.ts';
 import { checkRule } from './rule-check.ts';
+import { explainTls, passthroughOf, plainAnswerOf } from './explain-tls.ts';
+import type { ExplainedTls, PassedThrough } from './explain-tls.ts';
 
 /** Plain data: its JSON is the machine-readable form. */
 export interface Explanation {
@@ -16,8 +19,14 @@ export interface Explanation {
   readonly problem: string | null;
   /** As routing sees it; null when refused. */
   readonly request: ExplainedRequest | null;
+  /** How the connection is secured; null on a listener without TLS. */
+  readonly tls: ExplainedTls | null;
+  /** Where the connection goes unopened; then there is no request to route. */
+  readonly passthrough: PassedThrough | null;
   /** Null: no route matches, the answer is 404. */
   readonly winner: ExplainedRoute | null;
+  /** What is answered instead of asking the service, because there is no TLS; null: it is asked. */
+  readonly plainAnswer: string | null;
   /** Routes of higher precedence than the winner, first asked first. */
   readonly passedOver: readonly PassedRoute[];
   /** Routes of lower precedence, which were not asked. */
@@ -45,18 +54,35 @@ export interface PassedRoute extends ExplainedRoute {
   readonly reason: Failure;
 }
 
-/** Decides as the router does, slowly and with reasons. Never throws on any request. */
-export function explain(snapshot: Snapshot, asked: ExplainRequest): Explanation {
+const UNDECIDED = {
+  tls: null,
+  passthrough: null,
+  winner: null,
+  plainAnswer: null,
+  passedOver: [],
+  notAsked: 0,
+} as const;
+
+/**
+ * Decides as the data plane does, slowly and with reasons. Never throws on any request.
+ * @param config what the snapshot was compiled from
+ */
+export function explain(snapshot: Snapshot, config: Config, asked: ExplainRequest): Explanation {
   const { request, problem } = prepareRequest(snapshot, asked);
-  if (request === null) {
-    return { problem, request: null, winner: null, passedOver: [], notAsked: 0 };
+  if (request === null) return { ...UNDECIDED, problem, request: null };
+  const described = describeRequest(snapshot, request);
+  const { host, listenerIndex } = request;
+  const isSecure = (snapshot.listeners[listenerIndex]?.tls ?? -1) >= 0;
+  const passthrough = isSecure ? passthroughOf(snapshot, config, host, listenerIndex) : null;
+  if (passthrough !== null) {
+    return { ...UNDECIDED, problem: null, request: described, passthrough };
   }
   const passedOver: PassedRoute[] = [];
-  let winner: ExplainedRoute | null = null;
+  let winner: RouteSpec | null = null;
   for (const route of inPrecedence(snapshot)) {
     const reason = checkRoute(snapshot, route, request);
     if (reason === null) {
-      winner = describeRoute(snapshot, route);
+      winner = route;
       break;
     }
     passedOver.push({ ...describeRoute(snapshot, route), reason });
@@ -64,8 +90,11 @@ export function explain(snapshot: Snapshot, asked: ExplainRequest): Explanation 
   const askedCount = passedOver.length + (winner === null ? 0 : 1);
   return {
     problem: null,
-    request: describeRequest(snapshot, request),
-    winner,
+    request: described,
+    tls: isSecure ? explainTls(snapshot, config, host, listenerIndex) : null,
+    passthrough: null,
+    winner: winner === null ? null : describeRoute(snapshot, winner),
+    plainAnswer: winner === null || isSecure ? null : plainAnswerOf(winner, request),
     passedOver,
     notAsked: snapshot.routes.length - askedCount,
   };
@@ -100,18 +129,24 @@ export function checkRoute(
 
 /** The explanation as lines of text for people, without a trailing line break. */
 export function explanationText(explanation: Explanation): string {
-  const { problem, request, winner, passedOver, notAsked } = explanation;
+  const { problem, request, tls, passthrough } = explanation;
+  const { winner, plainAnswer, passedOver, notAsked } = explanation;
   if (request === null) return `refused before routing: ${problem}`;
   const query = request.query === '' ? '' : `?${request.query}`;
   const host = request.host === '' ? '(no host)' : request.host;
   const lines = [
     `${request.method} ${host}${request.path}${query}`,
     `from ${request.clientAddress} on listener ${request.listener}`,
+    ...(tls === null ? [] : [`TLS policy ${tls.policy}, certificate ${tls.certificate}`]),
     '',
   ];
-  if (winner === null) lines.push('no route matches: the answer is 404');
+  if (passthrough !== null) {
+    const { route, service } = passthrough;
+    lines.push(`route ${route} takes the connection, unopened -> service ${service}`);
+  } else if (winner === null) lines.push('no route matches: the answer is 404');
   else {
-    lines.push(`route ${winner.route} wins -> service ${winner.service}`);
+    const instead = plainAnswer === null ? `service ${winner.service}` : plainAnswer;
+    lines.push(`route ${winner.route} wins -> ${instead}`);
     lines.push(...routeLines(winner));
   }
   if (passedOver.length > 0) lines.push('', 'asked before it, and why not:');

@@ -2,12 +2,8 @@
  * The part of a snapshot that is about TLS, of a configuration whose nodes have their indexes.
  */
 
-import type {
-  PassthroughSpec,
-  TlsHostSpec,
-  TlsPolicySpec,
-  TlsSpec,
-} from '../../contract/tls.ts';
+import type { PassthroughSpec, TlsHostSpec, TlsPolicySpec, TlsSpec } from '../../contract/tls.ts';
+import { wideOf } from '../config/certificate-name.ts';
 import type { Config, RouteConfig, TlsPolicyConfig } from '../config/config.ts';
 import { hostsOfRule } from '../config/needed-names.ts';
 import type { SpecContext } from './node-specs.ts';
@@ -20,7 +16,7 @@ export function tlsSpec(
 ): TlsSpec {
   return {
     policies,
-    hosts: config.routes.flatMap((route) => hostSpecs(route, context)),
+    hosts: hostSpecs(config, context),
     passthroughs: config.passthroughs.map((passthrough): PassthroughSpec => {
       const { name, hosts, streamsOnChangeMs } = passthrough;
       return {
@@ -46,11 +42,26 @@ export function policySpec(
   return { ...policy, defaultCertificate: node?.pairs[0]?.id ?? '' };
 }
 
-function hostSpecs(route: RouteConfig, context: SpecContext): TlsHostSpec[] {
-  if (route.tls === null) return [];
-  const policy = context.policy(route.tls);
-  const listeners = listenersOf(route, context);
-  return hostsOfRule(route.rule).map((host) => ({ host, listeners, policy }));
+/**
+ * Names with a policy of their own, and those that a wildcard would take from their listener: one
+ * of a passthrough, or one with another policy. What has a policy comes last, for it holds where
+ * two routes name the same host.
+ */
+function hostSpecs({ routes, passthroughs }: Config, context: SpecContext): TlsHostSpec[] {
+  const patterns = new Set(passthroughs.flatMap(({ hosts }) => hosts));
+  const withPolicy = routes.filter(({ tls }) => tls !== null);
+  for (const { rule } of withPolicy) for (const host of hostsOfRule(rule)) patterns.add(host);
+  if (patterns.size === 0) return [];
+  const isTaken = (host: string): boolean => patterns.has('*') || patterns.has(wideOf(host));
+  const specs: TlsHostSpec[] = [];
+  for (const route of [...routes.filter(({ tls }) => tls === null), ...withPolicy]) {
+    const policy = route.tls === null ? -1 : context.policy(route.tls);
+    const listeners = listenersOf(route, context);
+    for (const host of hostsOfRule(route.rule)) {
+      if (policy >= 0 || isTaken(host)) specs.push({ host, listeners, policy });
+    }
+  }
+  return specs;
 }
 
 function listenersOf(

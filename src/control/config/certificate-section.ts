@@ -24,9 +24,7 @@ import type { NodeTools } from './tls-section.ts';
 export const certificateSchema = object(
   'Certificates: `cert` and `key`, or a `folder`, or `names` that are to have one.',
   {
-    cert: optional(
-      string({ doc: 'PEM file of the chain, leaf first, or the PEM text itself.' }),
-    ),
+    cert: optional(string({ doc: 'PEM file of the chain, leaf first, or the PEM text itself.' })),
     key: optional(
       string({ doc: 'PEM file of the private key, or the PEM text itself.', isSecret: true }),
     ),
@@ -107,7 +105,9 @@ function ownPair(table: LocatedTable, { reader }: NodeTools, report: Report): Pa
   const key = reader.textOf(keyText, report);
   if (chain === null || key === null) return [];
   const names = { chainName: fileName(cert), keyName: fileName(keyText) };
-  return [{ chain: withoutKeys(chain), key, ...names, chainSpot: cert.spot, keySpot: keyText.spot }];
+  return [
+    { chain: withoutKeys(chain), key, ...names, chainSpot: cert.spot, keySpot: keyText.spot },
+  ];
 }
 
 /** Exactly one of the three forms, whole. */
@@ -163,7 +163,14 @@ function folderPairs(folder: LocatedString, { reader }: NodeTools, report: Repor
     const key = isCombined ? chain : files.has(own) ? read(own) : issue(`${chainName} has no key`);
     const keyName = isCombined ? chainName : own;
     if (key === null) continue;
-    pairs.push({ chain: withoutKeys(chain), key, chainName, keyName, chainSpot: spot, keySpot: spot });
+    pairs.push({
+      chain: withoutKeys(chain),
+      key,
+      chainName,
+      keyName,
+      chainSpot: spot,
+      keySpot: spot,
+    });
   }
   if (listed.length === 0) issue(`there is no certificate in the folder ${path}`);
   return pairs;
@@ -198,7 +205,7 @@ function checkPair(
       part: 'value',
       expected,
       hint,
-      isSecret: isKey,
+      isSecret: isKey && files.keyName === files.keySpot.file, // It may stand in that line.
     });
   }
   return facts === null ? null : { chain, key, ...facts, file: files.chainName };
@@ -231,7 +238,9 @@ export function lintValidity(
 
 /** A name as certificates have it: no `*`, and a literal without brackets. */
 function parseCertificateName(value: string): Parsed<string> {
-  const parsed = parseHostPattern(value.includes(':') ? `[${value.replace(/^\[|\]$/g, '')}]` : value);
+  const parsed = parseHostPattern(
+    value.includes(':') ? `[${value.replace(/^\[|\]$/g, '')}]` : value,
+  );
   if (!parsed.ok) return parsed;
   const name = certificateName(parsed.value);
   if (name !== '*') return { ok: true, value: name };
@@ -240,4 +249,3 @@ function parseCertificateName(value: string): Parsed<string> {
     hint: 'certificates for names that are not known beforehand are got `on-demand`',
   });
 }
-

@@ -140,9 +140,15 @@ function readSetting(
 /** One key for all providers that have it. */
 function settingFields(): { readonly [key: string]: Schema<string | null> } {
   const fields: Record<string, Schema<string | null>> = {};
-  for (const key of new Set(Object.values(DNS_SETTINGS).flat().map((row) => row.key))) {
+  for (const key of new Set(
+    Object.values(DNS_SETTINGS)
+      .flat()
+      .map((row) => row.key),
+  )) {
     const rows = PROVIDERS.flatMap((provider) => {
-      return DNS_SETTINGS[provider].filter((row) => row.key === key).map((row) => ({ provider, row }));
+      return DNS_SETTINGS[provider]
+        .filter((row) => row.key === key)
+        .map((row) => ({ provider, row }));
     });
     const doc = rows
       .map(({ provider, row }) => `${provider}: ${row.doc}${defaultOf(row)}`)

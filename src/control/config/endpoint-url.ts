@@ -106,7 +106,14 @@ function parseUnix(text: string): Parsed<EndpointUrl> {
   const path = text.slice(5);
   // The kernel's sockaddr_un has 108 bytes, one of them the terminator.
   if (path.startsWith('/') && path.length > 1 && path.length <= 107) {
-    return good({ key: text, kind: 'unix', host: path, port: 0, isTls: false, authority: 'localhost' });
+    return good({
+      key: text,
+      kind: 'unix',
+      host: path,
+      port: 0,
+      isTls: false,
+      authority: 'localhost',
+    });
   }
   const hint = path.startsWith('//') ? 'write `unix:/path`' : undefined;
   return bad('PN1313', 'the socket path is not absolute, or longer than 107 characters', {

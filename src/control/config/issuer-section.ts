@@ -100,7 +100,9 @@ export const issuerSchema = object('Who is asked for certificates.', {
     doc: 'Authorities that are trusted when talking to this one; otherwise the well-known ones.',
   }),
   profile: optional(
-    string({ doc: 'Profile of the certificates, as the authority names it, such as `shortlived`.' }),
+    string({
+      doc: 'Profile of the certificates, as the authority names it, such as `shortlived`.',
+    }),
   ),
   keyType: choice(['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-4096'], {
     doc: 'Kind of the private keys.',
@@ -167,9 +169,7 @@ export function decodeIssuer(
   const kind = fields.kind ?? (name === INTERNAL_ISSUER ? 'internal' : 'acme');
   const dnsTable = table.entries.get('dns');
   const dns =
-    fields.dns !== null && dnsTable?.kind === 'table'
-      ? dnsOf(fields.dns, dnsTable, report)
-      : null;
+    fields.dns !== null && dnsTable?.kind === 'table' ? dnsOf(fields.dns, dnsTable, report) : null;
   const isAcme = kind === 'acme';
   const named = Object.hasOwn(DIRECTORIES, name) ? DIRECTORIES[name]! : DIRECTORIES.letsencrypt!;
   const issuer: IssuerConfig = {
@@ -301,4 +301,3 @@ function parseHmacKey(value: string): Parsed<string> {
   if (/^[A-Za-z0-9_-]{22,}$/.test(bare) && bare.length % 4 !== 1) return good(bare);
   return bad('PN1324', 'not a key', { expected: 'base64url of 16 bytes or more' });
 }
-

@@ -114,11 +114,7 @@ export class Covers {
    * @param listed names in `certificates`
    * @param routed names of routes
    */
-  constructor(
-    config: Config,
-    listed: ReadonlySet<string>,
-    routed: ReadonlyMap<string, unknown>,
-  ) {
+  constructor(config: Config, listed: ReadonlySet<string>, routed: ReadonlyMap<string, unknown>) {
     this.#config = config;
     this.#listed = listed;
     this.#routed = routed;

@@ -12,6 +12,9 @@ import type { Report } from './issue.ts';
 import type { Located, LocatedString, LocatedTable } from './located.ts';
 import { describe } from './located.ts';
 
+/** Longer texts are no paths to files. */
+const PATH_SIZE_MAX = 200;
+
 /** One question to the source, and its answer. */
 export interface NodeRead {
   readonly path: string;
@@ -74,6 +77,13 @@ export class NodeReader {
     if (value.isBroken || value.text === '') return null; // Reported already.
     if (isPemText(value.text)) return value.text;
     const path = pathOf(value);
+    // A key without its first line, perhaps: nothing of it is repeated.
+    if (path.length > PATH_SIZE_MAX || path.includes('\n')) {
+      const message = 'this is no path, and no PEM text either';
+      const place = { spot: value.spot, part: 'value', isSecret: true } as const;
+      report({ severity: 'error', code: 'PN1501', message, ...place });
+      return null;
+    }
     const answer = this.readFile(path);
     if (typeof answer === 'string') return answer;
     // What a variable or file contains is not repeated.

@@ -65,13 +65,22 @@ export function decodeRoute(
   const rule = ruleOfRoute(fields, table, checkRegex, report);
   const { middlewares, priority, tls, plainHttp } = fields;
   const rank = { specificity: specificityOf(rule), priority };
-  const plain = { plainHttp: 'serve', httpsPort: 443, hsts: hstsOf(fields, table, report) } as const;
+  const plain = {
+    plainHttp: 'serve',
+    httpsPort: 443,
+    hsts: hstsOf(fields, table, report),
+  } as const;
   const way = { listeners, streamsOnChangeMs, tls, ...plain, service, middlewares, file };
   const route: RouteConfig = { name, rule, ...rank, ...way };
   const hosts = allHostsOf(rule);
   if (tls !== null && hosts === null) {
     const hint = 'the policy is chosen by the name that a client asks for: add `host`';
-    doesNotFit(report, table.entries.get('tls')?.spot ?? table.spot, 'the policy is for no certain host', hint);
+    doesNotFit(
+      report,
+      table.entries.get('tls')?.spot ?? table.spot,
+      'the policy is for no certain host',
+      hint,
+    );
   }
   return { kind: 'http', route, plainHttp, hosts };
 }
@@ -111,7 +120,8 @@ function hstsOf({ hsts }: RouteFields, table: LocatedTable, report: Report): str
   if (hsts === true) return 'max-age=31536000';
   const { maxAgeSeconds, includeSubDomains, preload } = hsts;
   if (preload && (!includeSubDomains || maxAgeSeconds < 31_536_000)) {
-    const message = 'browsers take `preload` only with `include-sub-domains` and a year of `max-age`';
+    const message =
+      'browsers take `preload` only with `include-sub-domains` and a year of `max-age`';
     doesNotFit(report, table.entries.get('hsts')?.spot ?? table.spot, message);
   }
   const more = `${includeSubDomains ? '; includeSubDomains' : ''}${preload ? '; preload' : ''}`;

@@ -235,7 +235,9 @@ class TlsLint {
       spot: value.spot,
       part: value === table ? 'key' : 'value',
       hint,
-      ...(other === undefined ? {} : { related: { text: `\`${related}\` is at`, spot: other.spot } }),
+      ...(other === undefined
+        ? {}
+        : { related: { text: `\`${related}\` is at`, spot: other.spot } }),
     });
   }
 }

@@ -55,4 +55,3 @@ export function httpsListener(
 export function hasCertificate({ cover, issuer }: TlsName): boolean {
   return cover !== null || issuer !== null;
 }
-

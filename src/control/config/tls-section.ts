@@ -224,7 +224,7 @@ function known(what: 'cipher' | 'group', names: readonly string[]): Schema<strin
     const expected = `such as \`${names[0]}\`, as OpenSSL names it`;
     return bad('PN1319', `unknown ${what}`, { expected, hint });
   };
-  return text({ doc: `A ${what}.`, typeText: what, fallback: names[0]!, parse });
+  return text({ doc: `A ${what}.`, typeText: what, fallback: names.at(-1)!, parse });
 }
 
 function parseAlpn(value: string): Parsed<string> {

@@ -36,6 +36,12 @@ export interface DnsServerAddress {
 }
 
 const TCP_ANSWER_SIZE_MAX = 65_535;
+/** Answers that say what there is. A server that does not know a type has no records of it. */
+const IS_RESULT: readonly number[] = [
+  ResponseCode.noError,
+  ResponseCode.noSuchName,
+  ResponseCode.notImplemented,
+];
 
 /** Reads `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 address; port 53 by default. */
 export function parseServer(text: string): DnsServerAddress | null {
@@ -74,8 +80,7 @@ export class DnsClient {
         throwIfAborted(signal);
         try {
           const answer = await this.ask(server, name, type, true, signal);
-          const { noError, noSuchName } = ResponseCode;
-          if (answer.code === noError || answer.code === noSuchName) return answer;
+          if (IS_RESULT.includes(answer.code)) return answer;
           problem = `${server} answered ${responseCodeText(answer.code)}`;
         } catch (error) {
           if (!(error instanceof DnsQueryError)) throw error;

@@ -104,7 +104,7 @@ export class FakeDnsClient {
   ): Promise<DnsMessage> {
     for (const server of servers) {
       const answer = await this.ask(server, name, type, true, signal);
-      if (answer.code === 0 || answer.code === 3) return answer;
+      if ([0, 3, 4].includes(answer.code)) return answer;
     }
     throw new DnsQueryError(`DNS could not be asked for ${name}`);
   }

@@ -60,6 +60,10 @@ test('zone: the SOA of an unrelated name does not count', async () => {
   assert.equal(found.zone, '');
 });
 
+test('zone: none is found by servers that do not know the types', async () => {
+  assert.deepEqual(await find([], 'a.example.com', 4), { name: 'a.example.com', zone: '' });
+});
+
 test('zone: resolvers that fail are a failure that may pass', async () => {
   await assert.rejects(find([], 'a.example.com', 2), { isTemporary: true });
 });

@@ -94,8 +94,8 @@ export function buildLeafCertificate(request: LeafRequest): Uint8Array {
 }
 
 /**
- * The certificate that answers a TLS-ALPN-01 challenge (RFC 8737 §3): self-signed, for `name` alone,
- * with the digest of the key authorization.
+ * The certificate that answers a TLS-ALPN-01 challenge (RFC 8737 §3): self-signed, for `name`
+ * alone, with the digest of the key authorization.
  * @param name an A-label or an address (RFC 8738 §5)
  */
 export function buildChallengeCertificate(

@@ -43,8 +43,11 @@ function walk(from: DerReader): void {
   }
 }
 
+function content(text: string): Uint8Array | null {
+  return tryDer(() => reader(text).content(Tag.octetString));
+}
+
 test('der: lengths are definite, in their shortest form, and within what holds them', () => {
-  const content = (text: string) => tryDer(() => reader(text).content(Tag.octetString));
   assert.deepEqual(content('04 00'), hex(''));
   assert.deepEqual(content('04 01 aa'), hex('aa'));
   assert.equal(content(`04 7f ${'00'.repeat(127)}`)?.length, 127);
@@ -151,13 +154,14 @@ test('der: booleans, bit strings and object identifiers are strict', () => {
   }
 });
 
+/** @param tag hex of UTCTime or GeneralizedTime */
+function time(tag: string, text: string): number | null {
+  const bytes = Buffer.from(text);
+  const size = bytes.length.toString(16).padStart(2, '0');
+  return tryDer(() => reader(`${tag}${size}${bytes.toString('hex')}`).time());
+}
+
 test('der: times are those of RFC 5280, and real ones', () => {
-  const time = (tag: string, text: string): number | null => {
-    const bytes = Buffer.from(text);
-    return tryDer(() =>
-      reader(`${tag}${bytes.length.toString(16).padStart(2, '0')}${bytes.toString('hex')}`).time(),
-    );
-  };
   assert.equal(time('17', '260102030405Z'), Date.UTC(2026, 0, 2, 3, 4, 5));
   assert.equal(time('17', '491231235959Z'), Date.UTC(2049, 11, 31, 23, 59, 59));
   assert.equal(time('17', '500101000000Z'), Date.UTC(1950, 0, 1));

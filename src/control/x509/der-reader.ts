@@ -240,7 +240,6 @@ export function latin1(bytes: Uint8Array): string {
   return text;
 }
 
-/** Those of certificates are few and come again; a map of what was seen would grow with hostility. */
 function oidText(content: Uint8Array): string {
   if (content.length === 0 || content.at(-1)! >= 0x80) {
     throw new DerError('an object identifier is malformed');

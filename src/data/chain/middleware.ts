@@ -12,6 +12,37 @@
 export const Verdict = { next: 0, respond: 1 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
+/** What a client has shown in its handshake. */
+export interface ClientCertificate {
+  /** RFC 4514 text, leaf only. */
+  readonly subject: string;
+  readonly issuer: string;
+  /** Lower-case hex. */
+  readonly serial: string;
+  /** SHA-256 of the DER, lower-case hex. */
+  readonly fingerprint: string;
+  readonly names: readonly string[];
+}
+
+/** The TLS connection that a request came on; the same for all its requests. */
+export interface RequestTls {
+  /** As `TLSv1.3`, and OpenSSL's name of the cipher. */
+  readonly info: {
+    readonly version: string;
+    readonly cipher: string;
+    /** Null: it has shown none. */
+    readonly peerCertificate: ClientCertificate | null;
+  };
+  /**
+   * True when `peerCertificate` was verified against the authorities of the policy. One that was
+   * not proves nothing: anybody can make it.
+   */
+  readonly isClientVerified: boolean;
+  /** What the client said in its ClientHello: labels, and never a reason to allow anything. */
+  readonly serverName: string;
+  readonly fingerprint: string;
+}
+
 /** A request as a middleware sees it; valid during the call only. */
 export interface RequestContext {
   method(): string;
@@ -21,6 +52,8 @@ export interface RequestContext {
   path(): string;
   query(): string;
   clientAddress(): string;
+  /** Null: it came without TLS. */
+  tls(): RequestTls | null;
   /** First value of a field, or undefined; the name is lower case. */
   header(name: string): string | undefined;
   /** Replaces every line of that field toward the origin. */

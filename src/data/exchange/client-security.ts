@@ -12,6 +12,8 @@ import type { LinkedPolicy } from '../tls/linked-tls.ts';
 
 export interface ClientSecurity {
   readonly info: TlsInfo;
+  /** It has shown a certificate, and the policy had it verified. */
+  readonly isClientVerified: boolean;
   /** As in the ClientHello, lower case; empty: none was said. */
   readonly serverName: string;
   /** JA4; empty when nobody has asked for it. */
@@ -28,6 +30,19 @@ export interface ClientArrival {
   readonly localPort: number;
   /** Null: without TLS. */
   readonly security: ClientSecurity | null;
+}
+
+/** What is known once a handshake under `policy` has ended. */
+export function clientSecurity(
+  info: TlsInfo,
+  policy: LinkedPolicy,
+  serverName: string,
+  fingerprint: string,
+): ClientSecurity {
+  const { clientAuth } = policy.spec;
+  const verifies = clientAuth === 'verify' || clientAuth === 'verify-if-given';
+  const isClientVerified = verifies && info.peerCertificate !== null;
+  return { info, isClientVerified, serverName, fingerprint, policy };
 }
 
 /**

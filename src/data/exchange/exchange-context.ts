@@ -5,7 +5,7 @@
 
 import { latin1Bytes } from '../../base/ascii.ts';
 import { utf8Bytes } from '../../base/utf8.ts';
-import type { RequestContext, ResponseContext } from '../chain/middleware.ts';
+import type { RequestContext, RequestTls, ResponseContext } from '../chain/middleware.ts';
 import type { FieldTable } from '../codec/head.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -68,6 +68,10 @@ export class ExchangeContext implements RequestContext, ResponseContext {
 
   clientAddress(): string {
     return this.exchange.view.clientAddress();
+  }
+
+  tls(): RequestTls | null {
+    return this.exchange.view.peer!.security;
   }
 
   header(name: string): string | undefined {

@@ -194,7 +194,7 @@ export interface ConnectionEvents {
    * `backend.keep` makes it last.
    */
   onReadable(chunk: Chunk, start: number, end: number): void;
-  /** The queue that made `write` return false is empty. */
+  /** The queue that made `write` return false, or `isDrained` be it, is empty. */
   onWritable(): void;
   /** The peer sent FIN. Writing may go on. */
   onEnd(): void;

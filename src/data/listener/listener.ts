@@ -22,6 +22,7 @@ import type { ListenerSpec } from '../../contract/snapshot.ts';
 import type { ClientConnection, ConnectionOwner } from '../connection/client-connection.ts';
 import { H1ClientConnection } from '../connection/h1-client-connection.ts';
 import type { ClientArrival, ClientSecurity } from '../exchange/client-security.ts';
+import { clientSecurity } from '../exchange/client-security.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { LinkedSnapshot } from '../exchange/linked-snapshot.ts';
 import type { Plane } from '../exchange/plane.ts';
@@ -192,13 +193,8 @@ export class Listener implements ListenEvents, ConnectionOwner, AcceptingOwner {
 
   onSecure(accepting: AcceptingConnection, acceptance: Acceptance): void {
     if (!this.takeOver(accepting, acceptance)) return;
-    const { connection, serverName, fingerprint } = acceptance;
-    const security = {
-      info: connection.tls!,
-      serverName,
-      fingerprint,
-      policy: acceptance.policy!,
-    };
+    const { connection, policy, serverName, fingerprint } = acceptance;
+    const security = clientSecurity(connection.tls!, policy!, serverName, fingerprint);
     this.serve(connection, arrivalOf(acceptance, security));
   }
 

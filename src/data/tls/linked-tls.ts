@@ -195,6 +195,7 @@ function linkListener(
   let hasOnePolicy = true;
   for (const host of spec.hosts) {
     if (host.listeners !== null && !host.listeners.includes(index)) continue;
+    if (host.policy < 0 && hosts.at(host.host) !== null) continue;
     const hostPolicy: LinkedPolicy = policies[host.policy] ?? policy;
     if (hostPolicy !== policy) hasOnePolicy = false;
     hosts.set(host.host, hostPolicy);

@@ -79,7 +79,7 @@ for (const asked of ROUTED) {
   test(`examples: ${example} sends ${details} to ${asked.route ?? 'nobody'}`, async () => {
     const { config } = await readConfig(join(EXAMPLES, example, 'proxy-now.toml'));
     const snapshot = compile(config!, 1, new MetricIndexes());
-    const { problem, winner } = explain(snapshot, {
+    const { problem, winner } = explain(snapshot, config!, {
       method,
       url,
       headers,

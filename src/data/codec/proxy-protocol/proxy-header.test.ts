@@ -14,9 +14,8 @@ import {
 const SIGNATURE = [13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10];
 const V4 = [10, 0, 0, 1, 10, 0, 0, 2, 0x12, 0x34, 1, 187];
 const V6 = [
-  ...[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
-  ...[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 2],
-  ...[0x12, 0x34, 1, 187],
+  0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff,
+  10, 0, 0, 2, 0x12, 0x34, 1, 187,
 ];
 
 const header = new ProxyHeader();
@@ -28,6 +27,10 @@ function read(bytes: Uint8Array): ProxyResult {
 function v2(command: number, family: number, payload: readonly number[]): Uint8Array {
   const size = [payload.length >> 8, payload.length & 0xff];
   return Uint8Array.from([...SIGNATURE, command, family, ...size, ...payload]);
+}
+
+function textOf(bytes: Uint8Array): string {
+  return latin1Text(bytes, 0, bytes.length);
 }
 
 function described(): string {
@@ -148,7 +151,9 @@ test('proxy-header: checks a checksum', () => {
   const bytes = v2(0x21, 0x11, [...V4, 4, 0, 1, 0, 3, 0, 4, 0, 0, 0, 0]);
   new DataView(bytes.buffer).setUint32(bytes.length - 4, crc32c(bytes, 0, bytes.length, -1));
   assert.equal(read(bytes), ProxyResult.ok);
+  const typeAt = bytes.length - 7; // Changed, it is another extension, and nothing is checked.
   for (let at = 16; at < bytes.length; at++) {
+    if (at === typeAt) continue;
     const wrong = bytes.with(at, bytes[at]! ^ 1);
     assert.equal(read(wrong), ProxyResult.invalid, `${at}`);
   }
@@ -191,16 +196,15 @@ test('proxy-header: writes what other readers expect', () => {
     destinationAddress: '10.0.0.2',
     destinationPort: 443,
   };
-  const text = (bytes: Uint8Array): string => latin1Text(bytes, 0, bytes.length);
   assert.equal(
-    text(proxyHeaderBytes('v1', addresses)),
+    textOf(proxyHeaderBytes('v1', addresses)),
     'PROXY TCP4 10.0.0.1 10.0.0.2 4660 443\r\n',
   );
   assert.deepEqual(proxyHeaderBytes('v2', addresses), v2(0x21, 0x11, V4));
   const mixed = { ...addresses, destinationAddress: '::1' };
-  assert.equal(text(proxyHeaderBytes('v1', mixed)), 'PROXY TCP6 ::ffff:a00:1 ::1 4660 443\r\n');
+  assert.equal(textOf(proxyHeaderBytes('v1', mixed)), 'PROXY TCP6 ::ffff:a00:1 ::1 4660 443\r\n');
   const unknown = { ...addresses, sourceAddress: '' };
-  assert.equal(text(proxyHeaderBytes('v1', unknown)), 'PROXY UNKNOWN\r\n');
+  assert.equal(textOf(proxyHeaderBytes('v1', unknown)), 'PROXY UNKNOWN\r\n');
   assert.deepEqual(proxyHeaderBytes('v2', unknown), v2(0x21, 0, []));
 });
 

@@ -24,7 +24,7 @@ import { SOCKET_LISTENERS } from './proxy-socket.ts';
 import type { ProxySocket } from './proxy-socket.ts';
 import type { BulkReader, ReadBuffers } from './read-buffers.ts';
 import { faultOfCode } from './socket-fault.ts';
-import { handleOf, keepAlive, takeHandle, unmapped } from './socket-handle.ts';
+import { dropReads, handleOf, keepAlive, takeHandle, unmapped } from './socket-handle.ts';
 import type { AddressOut, SocketHandle } from './socket-handle.ts';
 import type { TlsLayer, TlsOwner } from './tls-layer.ts';
 import type { ProxyTlsSocket } from './tls-socket.ts';
@@ -203,6 +203,8 @@ export class NodeConnection implements Connection, BulkReader, TlsOwner {
       return;
     }
     this.#layer?.pushOwedEnd();
+    const handle = handleOf(this.socket);
+    if (handle !== null) dropReads(handle, () => this.#onLingerEnd());
     this.#closeTimer = this.#shared.wheel.timer(() => this.#onCloseTimeout());
     this.#closeTimer.set(CLOSE_TIMEOUT_MS);
     this.socket.on('finish', SOCKET_LISTENERS.finish);
@@ -336,6 +338,8 @@ export class NodeConnection implements Connection, BulkReader, TlsOwner {
     if (this.#isResetDeferred) {
       this.#isDestroyed = true;
       this.#resetSocket();
+    } else if (this.#hasPeerEnded) {
+      this.#onLingerEnd();
     } else {
       this.#closeTimer?.set(LINGER_TIMEOUT_MS);
     }
@@ -397,10 +401,14 @@ export class NodeConnection implements Connection, BulkReader, TlsOwner {
   /** Nothing is queued any more. */
   onDrained(): void {
     if (this.#isEnding) this.#finishWhenDrained();
-    const owes = this.#owesWritable || this.#layer?.owesWritable === true;
+    const layer = this.#layer;
+    const owes = this.#owesWritable || layer?.owesWritable === true || layer?.hasHeld === true;
     if (this.isClosed || !owes) return;
     this.#owesWritable = false;
-    if (this.#layer !== null) this.#layer.owesWritable = false;
+    if (layer !== null) {
+      layer.owesWritable = false;
+      layer.hasHeld = false;
+    }
     this.events.onWritable();
   }
 
@@ -419,6 +427,14 @@ export class NodeConnection implements Connection, BulkReader, TlsOwner {
     if (!isIdle || this.#isFinAsked || this.isWriteBroken) return;
     this.#isFinAsked = true;
     this.socket.end();
+  }
+
+  /** The peer has ended, or reset, while we close. */
+  #onLingerEnd(): void {
+    this.#hasPeerEnded = true;
+    if (this.#isDestroyed || !this.socket.writableFinished) return;
+    this.#isDestroyed = true;
+    this.socket.destroy();
   }
 
   #onCloseTimeout(): void {

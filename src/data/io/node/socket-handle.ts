@@ -24,6 +24,10 @@ export interface SocketHandle {
   /** Points the next reads at `view`; the caller keeps the memory alive. */
   useUserBuffer(view: Uint8Array): void;
   readStop(): number;
+  /** Of reads so far. */
+  readonly bytesRead: number;
+  /** Called by Node for each read, for FIN and for errors; which of them, it is not told. */
+  onread: () => Uint8Array | undefined;
   /** What Node believes about `readStart`. */
   reading: boolean;
   close(done?: () => void): void;
@@ -71,6 +75,20 @@ export function takeHandle(socket: Socket): SocketHandle | null {
   // oxlint-disable-next-line no-underscore-dangle -- Node's name for it.
   (socket as unknown as { _handle: SocketHandle | null })._handle = null;
   return handle;
+}
+
+/**
+ * Reads on without the socket, for one that is closed: what comes is dropped, and `onEnd` is called
+ * at FIN or an error, of which Node would make an `Error` with its stack.
+ */
+export function dropReads(handle: SocketHandle, onEnd: () => void): void {
+  let size = handle.bytesRead;
+  handle.onread = () => {
+    const hasBytes = handle.bytesRead !== size;
+    size = handle.bytesRead;
+    if (!hasBytes) onEnd();
+    return undefined;
+  };
 }
 
 /** The handle of a listening server. */

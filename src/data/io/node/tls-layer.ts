@@ -83,6 +83,8 @@ export class TlsLayer implements TlsListener {
   isOpen = false;
   /** `write` has said false. */
   owesWritable = false;
+  /** Bytes were held: `isDrained` was false, and who has seen that waits for `onWritable`. */
+  hasHeld = false;
   readonly #owner: TlsOwner;
   readonly #slab: Slab;
   readonly #serverName: string;
@@ -115,7 +117,7 @@ export class TlsLayer implements TlsListener {
   }
 
   get info(): TlsInfo | null {
-    if (this.#info === null && this.isOpen) this.#info = tlsInfo(this.socket);
+    if (this.#info === null && this.isOpen) this.#info = tlsInfo(this.socket, this.context);
     return this.#info;
   }
 
@@ -176,6 +178,7 @@ export class TlsLayer implements TlsListener {
     this.#held ??= new Ring<Piece>(Number.MAX_SAFE_INTEGER, 4);
     this.#held.push({ chunk, start, end });
     this.#heldSize += end - start;
+    this.hasHeld = true;
     return this.#say(this.isOpen && this.#heldSize < HELD_SIZE_MAX && this.#isTaken);
   }
 

@@ -11,7 +11,8 @@ import { checkServerIdentity } from 'node:tls';
 
 import { Fault } from '../../../contract/fault.ts';
 import type { PeerCertificate, TlsInfo } from '../backend.ts';
-import type { NodeClientContext, NodeServerContext } from './tls-context.ts';
+import { NodeServerContext } from './tls-context.ts';
+import type { NodeClientContext } from './tls-context.ts';
 import type { ProxyTlsSocket } from './tls-socket.ts';
 
 /** Longest chain that is looked through for a pinned key. */
@@ -72,13 +73,17 @@ function hasPinnedKey(socket: ProxyTlsSocket, pins: readonly string[]): boolean 
 }
 
 /** Reads what a handshake has settled. */
-export function tlsInfo(socket: ProxyTlsSocket): TlsInfo {
+export function tlsInfo(
+  socket: ProxyTlsSocket,
+  context: NodeServerContext | NodeClientContext,
+): TlsInfo {
+  const isNobody = context instanceof NodeServerContext && !context.asksForCertificate;
   return {
     version: socket.getProtocol() ?? '',
     cipher: socket.getCipher().name,
     alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '',
     isResumed: socket.tlsHandle?.isSessionReused() === true,
-    peerCertificate: peerCertificate(socket.getPeerX509Certificate()),
+    peerCertificate: isNobody ? null : peerCertificate(socket.getPeerX509Certificate()),
   };
 }
 

@@ -39,26 +39,27 @@ export class FastClock implements AcmeClock {
   }
 }
 
-export interface AcmeStageOptions {
+export interface AcmeClientStageOptions {
   readonly directory: string;
   readonly stores: MemoryStores;
   readonly board: ChallengeBoard;
   readonly clock: AcmeClock;
   readonly dns?: DnsSteps;
+  /** PEM of what is trusted beside the well-known authorities. */
   readonly ca?: string;
   readonly config?: Partial<IssuerConfig>;
 }
 
 /** One issuer and what it needs; another one on the same stores is the process after it. */
-export class AcmeStage {
+export class AcmeClientStage {
   readonly issuer: AcmeIssuer;
   readonly steps: string[] = [];
   readonly #http: NodeAcmeHttp;
 
-  constructor(options: AcmeStageOptions) {
-    const { directory, stores, board, clock, dns = null, ca } = options;
+  constructor(options: AcmeClientStageOptions) {
+    const { directory, stores, board, clock, dns = null, ca = '' } = options;
     this.#http = new NodeAcmeHttp({
-      cas: ca === undefined ? [] : [ca],
+      cas: ca === '' ? [] : [ca],
       userAgent: 'proxy-now/test',
     });
     this.issuer = new AcmeIssuer({
