@@ -19,19 +19,19 @@ function routers(routeCount: number): string {
 
 function plan(setup: PeerSetup, program: string): PeerPlan {
   const log = setup.hasAccessLog ? `[accessLog]\nfilePath = "${setup.dir}/access.log"\n` : '';
+  const isTls = setup.certificate !== null;
   const main = `[global]
 checkNewVersion = false
 sendAnonymousUsage = false
 [entryPoints.web]
 address = "127.0.0.1:${setup.port}"
-${setup.certificate === null ? '' : '[entryPoints.web.http.tls]\n'}[entryPoints.web.transport.respondingTimeouts]
+${isTls ? '[entryPoints.web.http.tls]\n' : ''}[entryPoints.web.transport.respondingTimeouts]
 idleTimeout = "300s"
 [providers.file]
 filename = "${setup.dir}/dynamic.toml"
 [serversTransport]
 maxIdleConnsPerHost = 1024
 ${log}`;
-  const isTls = setup.certificate !== null;
   const pair = `certFile = "${setup.dir}/site.pem"\nkeyFile = "${setup.dir}/site.key"\n`;
   const tls = isTls
     ? `[[tls.certificates]]\n${pair}[tls.stores.default.defaultCertificate]\n${pair}`

@@ -8,6 +8,7 @@ import { ControlCell, CONTROL_CELLS, WorkerCell } from '../contract/metric-layou
 import type { LogLevel, Snapshot } from '../contract/snapshot.ts';
 import type {
   AdminHost,
+  AdminStatus,
   EndpointCounts,
   Readiness,
   UpgradeOutcome,
@@ -16,6 +17,7 @@ import type {
 import { metricBlocks } from '../control/admin/metric-source.ts';
 import type { MetricBlocks, WorkerCells } from '../control/admin/metric-source.ts';
 import type { CertificateDesk } from '../control/certificate/certificate-desk.ts';
+import type { CertificateState } from '../control/certificate/certificate-row.ts';
 import type { HealthRow } from '../control/probe/health-board.ts';
 import type { Reloader } from '../control/apply/reloader.ts';
 import { MemoryGauge } from '../data/io/node/memory-gauge.ts';
@@ -118,6 +120,7 @@ function status(view: ControlView): ReturnType<AdminHost['status']> {
     routes: snapshot.routes.length,
     services: snapshot.services.length,
     endpoints: countEndpoints(view.endpoints()),
+    certificates: countCertificates(view.certificates),
     config: {
       path: view.configPath,
       isGood: reloader.isGood,
@@ -130,6 +133,12 @@ function status(view: ControlView): ReturnType<AdminHost['status']> {
 function countEndpoints(endpoints: readonly HealthRow[]): EndpointCounts {
   const counts = { total: endpoints.length, up: 0, down: 0, draining: 0 };
   for (const { state } of endpoints) counts[state === 'out' ? 'down' : state]++;
+  return counts;
+}
+
+function countCertificates(desk: CertificateDesk): AdminStatus['certificates'] {
+  const counts: { -readonly [State in CertificateState]?: number } = {};
+  for (const { state } of desk.rows()) counts[state] = (counts[state] ?? 0) + 1;
   return counts;
 }
 

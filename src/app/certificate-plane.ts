@@ -23,7 +23,7 @@ import { storageFolder } from './state-folder.ts';
 import { version } from './version.ts';
 
 /** Where a user without a home keeps what must not be lost. */
-const FOLDER_WITHOUT_HOME = '/var/lib/proxy-now';
+const FOLDER_WITHOUT_HOME = '/var/lib/proxy-now/storage';
 /** After the start of serving, until the process before this one accepts nothing any more. */
 const TAKE_OVER_MS = 1_000;
 /** How often certificates near their end are looked for. */

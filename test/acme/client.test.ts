@@ -55,12 +55,15 @@ async function scene(options: PebbleOptions = {}): Promise<Scene> {
 
 /** Records go straight to the DNS that Pebble asks. */
 function dnsOf(pebble: Pebble): DnsSteps {
-  const host = (name: string): string => `_acme-challenge.${name}.`;
   return {
-    add: ({ name, value }) => pebble.tell('set-txt', { host: host(name), value }),
+    add: ({ name, value }) => pebble.tell('set-txt', { host: recordName(name), value }),
     waitUntilSeen: () => Promise.resolve(),
-    remove: ({ name }) => pebble.tell('clear-txt', { host: host(name) }),
+    remove: ({ name }) => pebble.tell('clear-txt', { host: recordName(name) }),
   };
+}
+
+function recordName(name: string): string {
+  return `_acme-challenge.${name}.`;
 }
 
 function only(kind: ChallengeKind): Partial<AcmeClientStageOptions> {

@@ -8,10 +8,12 @@ import assert from 'node:assert/strict';
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { test } from 'node:test';
 
+import type { IssuedCertificate } from '../../src/control/certificate/issuer.ts';
 import { AcmeClientStage, FastClock } from '../support/acme-client-stage.ts';
 import { MemoryStores, type KillMoment } from '../support/acme-stores.ts';
 import { ChallengeServer } from '../support/challenge-server.ts';
 import { FakeCa } from '../support/fake-ca.ts';
+import type { CaBook } from '../support/fake-ca-book.ts';
 
 const NAMES = ['a.example.com', 'b.example.com'];
 const KILLS_MAX = 60;
@@ -23,41 +25,51 @@ interface Outcome {
   readonly isOrderLost: boolean;
 }
 
-/** Kills at write `killAt`, then goes on. Everything that must hold is checked. */
+/** Kills at write `write`, then goes on. Everything that must hold is checked. */
 async function killAt(write: number, moment: KillMoment, board: ChallengeServer): Promise<Outcome> {
   const ca = await FakeCa.start({ ports: { http: board.httpPort, tls: board.tlsPort } });
   const stores = new MemoryStores();
   const clock = new FastClock();
-  const start = (): AcmeClientStage =>
-    new AcmeClientStage({ directory: ca.directory, stores, board, clock });
+  const stages: AcmeClientStage[] = [];
+  const issue = (): Promise<IssuedCertificate> => {
+    const stage = new AcmeClientStage({ directory: ca.directory, stores, board, clock });
+    stages.push(stage);
+    return stage.issue(NAMES);
+  };
   stores.killAt = write;
   stores.killMoment = moment;
   const where = `write ${write}, ${moment}`;
-  const first = start();
-  const before = await first.issue(NAMES).catch(() => null);
-  first.close();
-  const wasKilled = stores.isKilled;
-  assert.equal(wasKilled, before === null, `${where}: fails only because it was killed`);
-  stores.revive();
-  const second = start();
-  const issued = await second.issue(NAMES);
-  second.close();
-  assert.equal(ca.book.accounts.length, 1, `${where}: one account`);
-  assert.equal(ca.book.certificates.length, 1, `${where}: one certificate`);
-  const [order, ...others] = ca.book.orders;
+  try {
+    const before = await issue().catch(() => null);
+    const wasKilled = stores.isKilled;
+    assert.equal(wasKilled, before === null, `${where}: fails only because it was killed`);
+    stores.revive();
+    const issued = await issue();
+    const isOrderLost = checkBook(ca.book, where);
+    const leaf = new X509Certificate(issued.chain);
+    assert.ok(leaf.checkPrivateKey(createPrivateKey(issued.key)), `${where}: its key`);
+    assert.equal(board.shown.size, 0, `${where}: nothing is shown any more`);
+    await issued.settle!();
+    assert.deepEqual(stores.keys('order'), [], `${where}: no order is left`);
+    assert.equal(stores.keys('account').length, 1);
+    return { wasKilled, isOrderLost };
+  } finally {
+    for (const stage of stages) stage.close();
+    await ca.stop();
+  }
+}
+
+/** What the authority has in the end. @returns as in Outcome */
+function checkBook(book: CaBook, where: string): boolean {
+  assert.equal(book.accounts.length, 1, `${where}: one account`);
+  assert.equal(book.certificates.length, 1, `${where}: one certificate`);
+  const [order, ...others] = book.orders;
   const statuses = order!.authorizations.map(({ status }) => status);
   const isOrderLost = others.length === 1 && statuses.every((status) => status === 'pending');
   // The authority may have looked while there was nobody to answer.
   const isOrderFailed = others.length === 1 && statuses.includes('invalid');
   assert.ok(others.length === 0 || isOrderLost || isOrderFailed, `${where}: ${statuses.join()}`);
-  const leaf = new X509Certificate(issued.chain);
-  assert.ok(leaf.checkPrivateKey(createPrivateKey(issued.key)), `${where}: its key`);
-  assert.equal(board.shown.size, 0, `${where}: nothing is shown any more`);
-  await issued.settle!();
-  assert.deepEqual(stores.keys('order'), [], `${where}: no order is left`);
-  assert.equal(stores.keys('account').length, 1);
-  await ca.stop();
-  return { wasKilled, isOrderLost };
+  return isOrderLost;
 }
 
 for (const moment of ['before', 'after'] as const) {

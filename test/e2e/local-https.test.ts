@@ -79,7 +79,7 @@ test(
       assert.match(text, /hello/);
     }
     if (!isRoot) return t.diagnostic('the system store is not changed: not root');
-    const trusted = await user.command('trust');
+    const trusted = await user.command('trust', '--only', 'system');
     assert.equal(trusted.code, 0, trusted.output);
     assert.match(trusted.output, /installed {2}the system/);
     assert.match((await curl(user.url)).text, /hello/);
@@ -105,7 +105,7 @@ test(
       }
     };
     await assert.rejects(open(), /ERR_CERT_AUTHORITY_INVALID/);
-    const { code, output } = await user.command('trust');
+    const { code, output } = await user.command('trust', '--only', 'browsers');
     assert.equal(code, 0, output);
     assert.match(output, /installed {2}Chromium/);
     assert.equal(await open(), 'local');

@@ -12,7 +12,7 @@ import { certificatesOf } from '../../src/control/x509/pem.ts';
 import { Child } from '../support/child.ts';
 import { freePort } from '../support/free-port.ts';
 import { baseToml, startProxy } from '../support/proxy.ts';
-import { portsOpen, scratchDirectory } from '../support/subject.ts';
+import { scratchDirectory } from '../support/subject.ts';
 import { until } from '../support/wait.ts';
 
 const skip =
@@ -62,7 +62,8 @@ class Authority {
     const files = ['-index', this.path('index.txt'), '-CA', this.path('ca.pem'), ...signer];
     const args = ['ocsp', '-port', String(this.port), '-ndays', '1', ...files];
     this.#responder = new Child('openssl', args);
-    await portsOpen(this.#responder, [this.port]);
+    // A look at its port would keep it busy: it serves one connection at a time.
+    await this.#responder.ready(/waiting for OCSP client connections/);
   }
 
   async stop(): Promise<void> {
@@ -84,19 +85,20 @@ async function openAuthority(t: test.TestContext): Promise<Authority> {
   return authority;
 }
 
+async function judge([leafDer, issuerDer]: readonly Uint8Array[]): Promise<string> {
+  const leaf = readCertificate(leafDer!)!;
+  const issuer = readCertificate(issuerDer!)!;
+  const question = createOcspRequest(leaf, issuer);
+  const answer = await fetchOcsp(leaf.ocspUrl, question, NO_SIGNAL);
+  const verdict = judgeOcspResponse(answer, leaf, issuer, Date.now());
+  return verdict.ok ? verdict.status : verdict.problem;
+}
+
 test('ocsp: OpenSSL answers our questions, and its answers are judged', { skip }, async (t) => {
   const authority = await openAuthority(t);
   const good = authority.leaf('good');
   const revoked = authority.leaf('revoked', true);
   await authority.start();
-  const judge = async ([leafDer, issuerDer]: readonly Uint8Array[]): Promise<string> => {
-    const leaf = readCertificate(leafDer!)!;
-    const issuer = readCertificate(issuerDer!)!;
-    const question = createOcspRequest(leaf, issuer);
-    const answer = await fetchOcsp(leaf.ocspUrl, question, NO_SIGNAL);
-    const verdict = judgeOcspResponse(answer, leaf, issuer, Date.now());
-    return verdict.ok ? verdict.status : verdict.problem;
-  };
   assert.equal(await judge(good), 'good');
   assert.equal(await judge(revoked), 'revoked');
 });

@@ -109,12 +109,8 @@ function speak(servername: string, bytes: Buffer, port = PORTS.web, header = '')
   return new Promise((resolve, reject) => {
     const raw = net.connect(port, '127.0.0.1', () => {
       if (header !== '') raw.write(header);
-      const socket = tls.connect({
-        socket: raw,
-        servername,
-        ca: authority.ca,
-        allowHalfOpen: true,
-      });
+      const half: tls.ConnectionOptions & { allowHalfOpen: boolean } = { allowHalfOpen: true };
+      const socket = tls.connect({ ...half, socket: raw, servername, ca: authority.ca });
       let text = '';
       socket.on('error', reject);
       socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
@@ -175,7 +171,7 @@ for (const version of ['v1', 'v2'] as const) {
   });
 }
 
-test('proxy protocol: a header names the client of requests, and of what is passed on', async () => {
+test('proxy protocol: a header names the client, also of what is passed on', async () => {
   const header = 'PROXY TCP4 192.0.2.9 203.0.113.1 5000 443\r\n';
   const socket = net.connect(PORTS.proxied, '127.0.0.1');
   socket.write(header);

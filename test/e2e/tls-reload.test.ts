@@ -40,7 +40,8 @@ test.before(async () => {
   folder = scratchDirectory();
   write(await authority.issue(['a.test']));
   port = await freePort();
-  const toml = `${baseToml({ limits: { 'keep-alive-timeout': '60s' } }).replace('workers = 1', 'workers = 2')}
+  const base = baseToml({ limits: { 'keep-alive-timeout': '60s' } });
+  const toml = `${base.replace('workers = 1', 'workers = 2')}
 [listeners.web]
 address = "127.0.0.1:${port}"
 tls = "default"
@@ -95,10 +96,10 @@ test('certificates: a change under load fails no handshake and closes no connect
   await until(() => kept.every(({ answers }) => answers > 0), 'all connections');
   const failures: unknown[] = [];
   const seen = new Set<string>();
-  let isOver = false;
+  const state = { isOver: false };
   let handshakes = 0;
   const ask = async (): Promise<void> => {
-    while (!isOver && handshakes < 20_000) {
+    while (!state.isOver && handshakes < 20_000) {
       handshakes++;
       try {
         const { statuses, fingerprint } = await fetchTls({
@@ -121,7 +122,7 @@ test('certificates: a change under load fails no handshake and closes no connect
     }
     await until(() => seen.size === 4, 'the last certificate', 10_000);
   } finally {
-    isOver = true;
+    state.isOver = true;
     await asking;
   }
   assert.deepEqual(failures, []);

@@ -12,12 +12,13 @@ import tls from 'node:tls';
 import { promisify } from 'node:util';
 import { freePorts } from '../support/free-port.ts';
 import { fetchFrom, startOrigin } from '../support/http-origin.ts';
-import type { HttpOrigin } from '../support/http-origin.ts';
+import type { Fetched, HttpOrigin } from '../support/http-origin.ts';
 import { baseToml, startProxy } from '../support/proxy.ts';
 import { scratchDirectory } from '../support/subject.ts';
 import type { Subject } from '../support/subject.ts';
 import { TestAuthority } from '../support/test-authority.ts';
 import { fetchTls } from '../support/tls-fetch.ts';
+import type { TlsFetched } from '../support/tls-fetch.ts';
 
 const CURL = '/usr/bin/curl';
 const OPENSSL = '/usr/bin/openssl';
@@ -74,7 +75,8 @@ test.before(async () => {
   ] as const) {
     const issued = await authority.issue(names, { keyType });
     const cert = write(`${name}.pem`, issued.cert);
-    toml += `[certificates.${name}]\ncert = "${cert}"\nkey = "${write(`${name}.key`, issued.key)}"\n`;
+    const key = write(`${name}.key`, issued.key);
+    toml += `[certificates.${name}]\ncert = "${cert}"\nkey = "${key}"\n`;
   }
   const authorities = `ca = "${path.join(CLIENTS, 'ca.pem')}"`;
   toml += `
@@ -151,9 +153,11 @@ test('tls: without a name, and with an unknown one, the policy decides', async (
   assert.equal(old.names, 'DNS:b.test');
 });
 
+function of(port: string, version: tls.SecureVersion): Promise<TlsFetched> {
+  return fetchTls({ port: ports[port]!, minVersion: version, maxVersion: version });
+}
+
 test('tls: versions are those of the policy', async () => {
-  const of = (port: string, version: tls.SecureVersion) =>
-    fetchTls({ port: ports[port]!, minVersion: version, maxVersion: version });
   assert.equal((await of('web', 'TLSv1.2')).protocol, 'TLSv1.2');
   assert.equal((await of('web', 'TLSv1.3')).protocol, 'TLSv1.3');
   assert.equal((await of('old', 'TLSv1.2')).protocol, 'TLSv1.2');
@@ -162,7 +166,7 @@ test('tls: versions are those of the policy', async () => {
   await assert.rejects(of('old', 'TLSv1.3'), /protocol version/i);
 });
 
-test('tls: a client that speaks no protocol of ours gets the alert, one without ALPN is served', async () => {
+test('tls: no protocol in common is an alert, a client without ALPN is served', async () => {
   const h2 = fetchTls({ port: ports['web']!, ALPNProtocols: ['h2'] });
   await assert.rejects(h2, /no application protocol/i);
   const both = await fetchTls({ port: ports['web']!, ALPNProtocols: ['h2', 'http/1.1'] });
@@ -228,15 +232,17 @@ test('tls: origins learn of it, and HSTS is added unless the origin says it', as
   assert.match(own.text, /max-age=5\r\n/);
 });
 
+function askPlain(host: string): Promise<Fetched> {
+  return fetchFrom(ports['plain']!, '/x?y=1', { headers: { host } });
+}
+
 test('tls: plain requests are redirected, refused or served as their route says', async () => {
-  const of = (host: string, target = '/x?y=1') =>
-    fetchFrom(ports['plain']!, target, { headers: { host } });
-  const redirected = await of('a.test');
+  const redirected = await askPlain('a.test');
   assert.equal(redirected.status, 308);
   assert.match(redirected.headers.location ?? '', /^https:\/\/a\.test:\d+\/x\?y=1$/);
   assert.equal(redirected.headers['strict-transport-security'], undefined);
-  assert.equal((await of('b.test')).status, 403);
-  assert.equal((await of('elsewhere.test')).status, 200);
+  assert.equal((await askPlain('b.test')).status, 403);
+  assert.equal((await askPlain('elsewhere.test')).status, 200);
 });
 
 test('tls: sessions are resumed, in both versions', async () => {
@@ -270,21 +276,23 @@ test('tls: curl accepts it', { skip: fs.existsSync(CURL) ? false : 'no curl' }, 
   assert.match(stdout, /"x-forwarded-proto":"https"/);
 });
 
+/** What `openssl s_client` says to that, errors included. */
+async function connect(...args: string[]): Promise<string> {
+  const all = ['s_client', '-connect', `127.0.0.1:${ports['web']}`, ...args];
+  const done = run(OPENSSL, all, { timeout: 8_000 });
+  done.child.stdin?.end();
+  return done.then(
+    ({ stdout, stderr }) => stdout + stderr,
+    (error: { stdout: string; stderr: string }) => error.stdout + error.stderr,
+  );
+}
+
 test(
   'tls: openssl sees chain, version and alerts',
   {
     skip: fs.existsSync(OPENSSL) ? false : 'no openssl',
   },
   async () => {
-    const connect = async (...args: string[]): Promise<string> => {
-      const all = ['s_client', '-connect', `127.0.0.1:${ports['web']}`, ...args];
-      const done = run(OPENSSL, all, { timeout: 8_000 });
-      done.child.stdin?.end();
-      return done.then(
-        ({ stdout, stderr }) => stdout + stderr,
-        (error: { stdout: string; stderr: string }) => error.stdout + error.stderr,
-      );
-    };
     const ca = ['-CAfile', path.join(folder, 'ca.pem')];
     assert.match(await connect('-servername', 'b.test', ...ca), /Verify return code: 0 \(ok\)/);
     assert.match(await connect('-servername', 'c.test'), /alert number 112|unrecognized name/);

@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import https from 'node:https';
+import net from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
-import type tls from 'node:tls';
+import tls from 'node:tls';
 import { freePort, listenLoopback } from '../support/free-port.ts';
 import { fetchFrom } from '../support/http-origin.ts';
 import { baseToml, startProxy } from '../support/proxy.ts';
@@ -27,6 +28,10 @@ const origins: SecureOrigin[] = [];
 let proxy: Subject;
 let listenPort: number;
 let folder: string;
+/** Ends its handshakes and never reads a byte. */
+let stuckServer: tls.Server;
+/** Ends its answers by the end of the connection, in order or not. */
+let cutServer: net.Server;
 
 async function startSecure(options: tls.TlsOptions): Promise<SecureOrigin> {
   const asked: (string | false)[] = [];
@@ -86,6 +91,27 @@ test.before(async () => {
     })
   ).port;
   const h2Port = (await startSecure({ ...good, ALPNProtocols: ['h2'] })).port;
+  // What is cut off without a word of TLS may be somebody else's cut.
+  const context = tls.createSecureContext(good);
+  cutServer = net.createServer((raw) => {
+    const socket = new tls.TLSSocket(raw, { isServer: true, secureContext: context });
+    raw.on('error', () => undefined);
+    socket.on('error', () => undefined);
+    socket.once('data', (head: Buffer) => {
+      const isWhole = head.toString('latin1').startsWith('GET /whole');
+      socket.write('HTTP/1.1 200 OK\r\n\r\nuntil the end', () => {
+        if (isWhole) socket.end();
+        else raw.end();
+      });
+    });
+  });
+  const cutPort = await listenLoopback(cutServer);
+  const stuck = tls.createServer(good, (socket) => {
+    socket.on('error', () => undefined);
+    socket.pause();
+  });
+  stuckServer = stuck;
+  const stuckPort = await listenLoopback(stuck);
   const clientCertificate = `cert = "${FIXTURES}client.pem"\nkey = "${FIXTURES}client.key"`;
   const wrongPin = (await authority.issue(['x.test'])).pin;
   /** Service, origin's port, lines of its TLS table, lines of the service. */
@@ -102,6 +128,9 @@ test.before(async () => {
     ['client', mutualPort, `ca = "${ca}"\n${clientCertificate}`],
     ['no-client', mutualPort, `ca = "${ca}"`],
     ['h2-only', h2Port, `ca = "${ca}"`],
+    ['whole', cutPort, `ca = "${ca}"`],
+    ['cut', cutPort, `ca = "${ca}"`],
+    ['stuck', stuckPort, `ca = "${ca}"`],
     ['own-host', goodPort, `ca = "${ca}"`, 'pass-host = false'],
   ];
   listenPort = await freePort();
@@ -119,6 +148,8 @@ test.before(async () => {
 
 test.after(async () => {
   await proxy?.stop();
+  stuckServer?.close();
+  cutServer?.close();
   for (const { server } of origins) {
     server.closeAllConnections();
     server.close();
@@ -183,4 +214,15 @@ test('upstream tls: connections are kept, and bodies of a megabyte go through', 
   for (let i = 0; i < 4; i++)
     assert.equal((await ask('pinned', 'x'.repeat(1_000_000))).status, 200);
   assert.ok(origins[0]!.asked.length - before <= 1, 'one connection at most');
+});
+
+test('upstream tls: the end of an answer counts only when TLS says it', async () => {
+  assert.equal((await ask('whole')).text, 'until the end');
+  await assert.rejects(ask('cut'));
+});
+
+test('upstream tls: an origin that stops reading a body has the time of a plain one', async () => {
+  const { status, text } = await ask('stuck', 'x'.repeat(20_000_000));
+  assert.equal(status, 504);
+  assert.match(text, /stopped reading/);
 });

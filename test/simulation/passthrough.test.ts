@@ -52,7 +52,7 @@ function routeCell(world: World, offset: number): number {
   return world.cells[routeBase(1) + offset]!;
 }
 
-test('passthrough: the origin gets every byte from the hello on, and answers for itself', async () => {
+test('passthrough: the origin gets every byte from the hello on, and answers itself', async () => {
   const { world, client, origin } = await openStage();
   assert.equal(origin.take(), HELLO_TEXT);
   assert.equal(world.tunnels, 1);
@@ -205,7 +205,7 @@ test('passthrough: each side that ends may still hear the other', async () => {
   second.world.assertQuiet();
 });
 
-test('passthrough: what an origin said last reaches a slow client after both have ended', async () => {
+test('passthrough: what an origin said last reaches a slow client after both ended', async () => {
   const { world, client, origin } = await openStage();
   const big = new Uint8Array(1_000_000).fill(0x62);
   client.end();
@@ -277,7 +277,7 @@ test('passthrough: another endpoint is tried before a byte was sent, and none af
   world.assertQuiet();
 });
 
-test('passthrough: a black hole costs the connect timeout, and nothing is read meanwhile', async () => {
+test('passthrough: a black hole costs the connect timeout, and no memory', async () => {
   const sections = { transport: 'connect-timeout = "2s"', service: 'retry.attempts = 1' };
   const world = await openTlsWorld(PASSED, sections);
   world.sim.blackhole(ORIGIN);
@@ -347,7 +347,7 @@ for (const [delay, isClosed] of [
   [0, true],
   [-1, false],
 ] as const) {
-  test(`passthrough: a change of its route ${isClosed ? 'ends' : 'keeps'} it by its policy`, async () => {
+  test(`passthrough: a change of its route ${isClosed ? 'ends' : 'keeps'} it`, async () => {
     const changes = { tls: { passthroughs: [passthrough({ streamsOnChangeMs: delay })] } };
     const { world, client, origin } = await openStage(changes);
     const next = withTls(await compileToml(appToml(), 2), changes);

@@ -44,7 +44,7 @@ function clientWith(world: World, bytes: Uint8Array, request = get()): SimPeer {
 }
 
 for (const version of ['v1', 'v2'] as const) {
-  test(`proxy protocol: a ${version} header names the client, and what it connected to`, async () => {
+  test(`proxy protocol: a ${version} header names the client and what it wanted`, async () => {
     const { world, origin } = await openStage();
     const client = clientWith(world, header(version), get('/1') + get('/2'));
     assert.deepEqual(statusesOf(client), [200, 200]);
@@ -58,7 +58,7 @@ for (const version of ['v1', 'v2'] as const) {
     world.assertQuiet();
   });
 
-  test(`proxy protocol: a ${version} header may be split anywhere, with the request behind it`, async () => {
+  test(`proxy protocol: a ${version} header may be split anywhere`, async () => {
     const bytes = header(version);
     for (let size = 1; size < bytes.length; size++) {
       const { world } = await openStage();
@@ -94,7 +94,7 @@ test('proxy protocol: from everybody else a header is no request', async () => {
   world.assertQuiet();
 });
 
-test('proxy protocol: a header that never comes, or not to its end, has the time of a head', async () => {
+test('proxy protocol: a header that does not come has the time of a head', async () => {
   const { world } = await openStage(TRUSTED, 'head-timeout = "2s"');
   const silent = world.client();
   const slow = world.client('PROXY TCP4 1');

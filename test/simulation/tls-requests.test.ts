@@ -57,7 +57,7 @@ test('redirect: names the port when it is not that of HTTPS', async () => {
   world.assertQuiet();
 });
 
-test('redirect: a request without a host has nowhere to go, and one with a bad host is refused', async () => {
+test('redirect: no host is nowhere to go, and a bad one is refused', async () => {
   const world = await openTlsWorld(plain({ plainHttp: 'redirect' }));
   assert.deepEqual(statusesOf(world.client('GET / HTTP/1.0\r\n\r\n')), [403]);
   for (const host of ['evil.test/x', 'a.test@evil.test', 'a.test\u00e9', '']) {
@@ -75,7 +75,7 @@ test('redirect: a client whose body is not here yet is answered and closed', asy
   world.assertQuiet();
 });
 
-test('redirect: does not loop behind a proxy that speaks TLS for us, and only that one is believed', async () => {
+test('redirect: does not loop behind a proxy that speaks TLS, if it is trusted', async () => {
   const listener = { tls: -1, trustedProxies: ['127.0.0.1/32'] };
   const route = { plainHttp: 'redirect' } as const;
   const world = await openTlsWorld({ listener, route });
@@ -99,7 +99,7 @@ test('redirect: does not loop behind a proxy that speaks TLS for us, and only th
   other.assertQuiet();
 });
 
-test('refuse: a plain request is answered with 403, and no middleware or origin sees it', async () => {
+test('refuse: a plain request is answered with 403, and goes no further', async () => {
   const chain = [{ name: 'never', onRequestHead: () => assert.fail('the chain was run') }];
   const world = await openTlsWorld(plain({ plainHttp: 'refuse' }), {}, { chain });
   const client = world.client(get());
@@ -109,7 +109,7 @@ test('refuse: a plain request is answered with 403, and no middleware or origin 
   world.assertQuiet();
 });
 
-test('plain and secure: what a route says of plain requests does not touch those with TLS', async () => {
+test('secure: what a route says of plain requests does not touch others', async () => {
   const world = await openTlsWorld({ route: { plainHttp: 'redirect' } });
   listenOrigin(world.sim, ORIGIN, answering());
   const client = tlsClient(world, get());
@@ -129,7 +129,7 @@ const HTTP_01 = {
 } as const;
 const CHALLENGE = '/.well-known/acme-challenge';
 
-test('http-01: an open challenge is answered, whatever its route says of plain requests', async () => {
+test('http-01: an open challenge is answered, whatever its route says', async () => {
   for (const plainHttp of ['redirect', 'refuse', 'serve'] as const) {
     const world = await openTlsWorld(plain({ plainHttp }), {}, { tls: HTTP_01 });
     const client = world.client(get(`${CHALLENGE}/tok-1`));
@@ -145,9 +145,12 @@ test('http-01: an open challenge is answered, whatever its route says of plain r
   }
 });
 
+function of(line: string, host: string): string {
+  return `${line} HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+}
+
 test('http-01: another host, token or method is a request like any other', async () => {
   const world = await openTlsWorld(plain({ plainHttp: 'redirect' }), {}, { tls: HTTP_01 });
-  const of = (line: string, host: string): string => `${line} HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
   for (const text of [
     of(`GET ${CHALLENGE}/tok-1`, 'b.test'),
     of(`GET ${CHALLENGE}/tok-3`, 'a.test'),
@@ -175,7 +178,7 @@ test('http-01: is answered over TLS and where no route matches', async () => {
 
 // HSTS.
 
-test('hsts: is added to answers over TLS, ours included, and stays as the origin says it', async () => {
+test('hsts: is added over TLS, to our answers too, and stays as the origin says', async () => {
   const world = await openTlsWorld({ route: { hsts: 'max-age=60' } });
   listenOrigin(world.sim, ORIGIN, {
     onRequest: (request, peer) => {
@@ -270,7 +273,7 @@ test('421: what a client has proved to one name proves nothing to another', asyn
   }
 });
 
-test('421: each request of a connection is looked at, and the connection ends with it', async () => {
+test('421: each request of a connection is looked at, and ends it', async () => {
   const world = await openMutual();
   const texts = [hostLine('a.test'), hostLine('b.test'), hostLine('a.test')];
   const client = tlsClient(world, texts.join(''));
@@ -309,7 +312,7 @@ function mutual(ca: string): Partial<TlsPolicySpec> {
   return { clientAuth: 'verify', clientCas: [ca] };
 }
 
-test('421: a reload that asks more of clients holds for who is connected, other changes do not', async () => {
+test('421: a reload that asks more of clients holds for who is connected', async () => {
   for (const [name, before, after, status] of RELOADS) {
     const world = await openTlsWorld({ tls: { policies: [policy('default', before)] } });
     listenOrigin(world.sim, ORIGIN, answering());

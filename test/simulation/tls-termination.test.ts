@@ -27,7 +27,7 @@ test('termination: an origin learns that the client spoke TLS', async () => {
   world.assertQuiet();
 });
 
-test('termination: several requests share a connection, and none is read before its handshake', async () => {
+test('termination: requests share a connection, none is read before its handshake', async () => {
   const world = await openTlsWorld();
   const { requests } = listenOrigin(world.sim, ORIGIN, answering());
   const client = beginTls(world);
@@ -40,7 +40,7 @@ test('termination: several requests share a connection, and none is read before 
   world.assertQuiet();
 });
 
-test('termination: a client that says nothing is closed when its handshake has had its time', async () => {
+test('termination: a client that says nothing is closed in time', async () => {
   const tls = { policies: [policy('default', { handshakeTimeoutMs: 3_000 })] };
   const world = await openTlsWorld({ tls });
   const silent = world.client();
@@ -51,7 +51,7 @@ test('termination: a client that says nothing is closed when its handshake has h
   world.assertQuiet();
 });
 
-test('termination: plain HTTP on the port is told so, and a name without certificate refused', async () => {
+test('termination: plain HTTP is told so, a name without certificate refused', async () => {
   const world = await openTlsWorld();
   const plain = world.client(get());
   assert.deepEqual(statusesOf(plain), [400]);
@@ -148,7 +148,7 @@ test('termination: a handshake that a drain cannot wait for is aborted with it',
   world.assertSound();
 });
 
-test('termination: a reload during a handshake routes what follows, and closes nothing', async () => {
+test('termination: a reload during a handshake routes what follows', async () => {
   const world = await openTlsWorld();
   const first = listenOrigin(world.sim, ORIGIN, answering('first'));
   const second = listenOrigin(world.sim, '10.0.0.2:80', answering('second'));
@@ -171,7 +171,7 @@ test('termination: a reload during a handshake routes what follows, and closes n
   world.assertQuiet();
 });
 
-test('termination: an address that changes between plain and TLS keeps who is connected', async () => {
+test('termination: an address that changes to TLS and back keeps who is there', async () => {
   const plain = await compileToml(appToml());
   const world = new World(plain, { ...STILL, tls: TLS_STATE });
   listenOrigin(world.sim, ORIGIN, answering());
@@ -193,7 +193,7 @@ test('termination: an address that changes between plain and TLS keeps who is co
   world.assertQuiet();
 });
 
-test('termination: a reload that takes TLS away refuses handshakes that have not begun', async () => {
+test('termination: a reload that takes TLS away ends in no limbo', async () => {
   const world = await openTlsWorld();
   listenOrigin(world.sim, ORIGIN, answering());
   const silent = world.client();

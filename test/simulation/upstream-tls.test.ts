@@ -79,7 +79,7 @@ test('upstream tls: asks for the name that the service says', async () => {
   world.assertQuiet();
 });
 
-test('upstream tls: a certificate that is not to be trusted is a 502 of its own, and no request', async () => {
+test('upstream tls: an untrusted certificate is a 502 of its own, and no request', async () => {
   const { world } = await openStage();
   const origin = listenOrigin(world.sim, ORIGIN, answering(), HTTP_1);
   world.sim.untrust(ORIGIN);
@@ -104,7 +104,7 @@ test('upstream tls: without verification any certificate will do', async () => {
   world.assertQuiet();
 });
 
-test('upstream tls: another endpoint is tried, for nothing was sent, whatever the method', async () => {
+test('upstream tls: another endpoint is tried, whatever the method', async () => {
   const { world } = await openStage({}, { service: TWO });
   const first = listenOrigin(world.sim, ORIGIN, answering('first'), HTTP_1);
   const second = listenOrigin(world.sim, SECOND, answering('second'), HTTP_1);
@@ -122,7 +122,7 @@ test('upstream tls: another endpoint is tried, for nothing was sent, whatever th
   world.assertQuiet();
 });
 
-test('upstream tls: an origin without TLS, or of other protocols, is a fault of the handshake', async () => {
+test('upstream tls: an origin without TLS, or of other protocols, is a fault', async () => {
   for (const tls of [null, { alpn: ['h2'] }]) {
     const { world } = await openStage();
     const { peers } = world.sim.listenOrigin(
@@ -154,7 +154,7 @@ test('upstream tls: the connect timeout covers the handshake', async () => {
   world.assertQuiet();
 });
 
-test('upstream tls: a client that leaves during the handshake leaves a connection, not a leak', async () => {
+test('upstream tls: a client that leaves during the handshake leaves no leak', async () => {
   const { world } = await openStage();
   const origin = listenOrigin(world.sim, ORIGIN, answering(), HTTP_1);
   const client = world.client(get());
@@ -183,7 +183,7 @@ test('upstream tls: a connection made with other settings serves no further requ
   world.assertQuiet();
 });
 
-test('upstream tls: an exchange in progress ends on its connection, which is closed then', async () => {
+test('upstream tls: an exchange in progress ends on its connection, its last', async () => {
   const { world } = await openStage();
   const { peers, requests } = listenOrigin(world.sim, ORIGIN, {}, HTTP_1);
   const client = world.client(get('/1'));
@@ -203,7 +203,7 @@ test('upstream tls: an exchange in progress ends on its connection, which is clo
   world.assertQuiet();
 });
 
-test('upstream tls: settings that cannot work fail every request, are reported once, and end', async () => {
+test('upstream tls: settings that cannot work fail requests and are reported once', async () => {
   const { world } = await openStage();
   listenOrigin(world.sim, ORIGIN, answering(), HTTP_1);
   const build = world.sim.clientTls.bind(world.sim);

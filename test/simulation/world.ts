@@ -148,7 +148,8 @@ export class World {
       },
       { ...snapshot, routes, middlewares },
     );
-    this.endpoints = this.data.plane.linked.routes.flatMap((route) => route.service.endpoints);
+    const { routes: linked, passthroughs } = this.data.plane.linked;
+    this.endpoints = [...linked, ...passthroughs].flatMap((route) => route.service.endpoints);
     this.#baselineLeaks = this.sim.chunks.heldCount;
     this.data.listen({}, (ports) => (this.ports = ports));
     this.sim.advanceMs(0);

@@ -45,7 +45,7 @@ export interface AcmeClientStageOptions {
   readonly board: ChallengeBoard;
   readonly clock: AcmeClock;
   readonly dns?: DnsSteps;
-  /** PEM of what is trusted beside the well-known authorities. */
+  /** PEM of what is trusted instead of the well-known authorities. */
   readonly ca?: string;
   readonly config?: Partial<IssuerConfig>;
 }

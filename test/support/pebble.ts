@@ -2,9 +2,9 @@
  * Debian's `pebble` (an ACME test authority) and `pebble-challtestsrv` (its DNS, and servers that
  * answer challenges), on free loopback ports.
  *
- * Validation asks for HTTP-01 at `httpPort` and for TLS-ALPN-01 at `tlsPort` of whatever address the
- * DNS of challtestsrv gives, 127.0.0.1 unless it is told otherwise. A proxy under test listens at
- * these ports itself: then `answersChallenges` is false.
+ * Validation asks for HTTP-01 at `httpPort` and for TLS-ALPN-01 at `tlsPort` of whatever address
+ * the DNS of challtestsrv gives, 127.0.0.1 unless it is told otherwise. A proxy under test listens
+ * at these ports itself: then `answersChallenges` is false.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -83,11 +83,11 @@ export class Pebble {
 
   /** Starts both and waits until they listen. */
   static async start(options: PebbleOptions = {}): Promise<Pebble> {
-    const [acme, management, httpPort, tlsPort, dnsPort, challenges] = await freePorts(6);
+    const [acme, own, httpPort, tlsPort, dnsPort, challenges] = await freePorts(6);
     const folder = mkdtempSync(join(tmpdir(), 'pebble-'));
     const ca = await writeConfig(folder, {
       listenAddress: `127.0.0.1:${acme}`,
-      managementListenAddress: `127.0.0.1:${management}`,
+      managementListenAddress: `127.0.0.1:${own}`,
       certificate: join(folder, 'cert.pem'),
       privateKey: join(folder, 'key.pem'),
       httpPort,
@@ -102,10 +102,9 @@ export class Pebble {
     const at = (port: number | undefined): string =>
       options.answersChallenges === true ? `127.0.0.1:${port}` : '';
     const dns = `127.0.0.1:${dnsPort}`;
-    const helper = new Child('pebble-challtestsrv', [
-      ...['-dns01', dns, '-http01', at(httpPort), '-tlsalpn01', at(tlsPort), '-https01', ''],
-      ...['-management', `127.0.0.1:${challenges}`, '-defaultIPv6', ''],
-    ]);
+    const answers = ['-http01', at(httpPort), '-tlsalpn01', at(tlsPort), '-https01', ''];
+    const management = ['-management', `127.0.0.1:${challenges}`, '-defaultIPv6', ''];
+    const helper = new Child('pebble-challtestsrv', ['-dns01', dns, ...answers, ...management]);
     const pebble = new Child(
       'pebble',
       ['-config', join(folder, 'pebble.json'), '-strict', '-dnsserver', dns],
@@ -124,7 +123,7 @@ export class Pebble {
       httpPort: httpPort!,
       tlsPort: tlsPort!,
       dns,
-      management: `https://localhost:${management}`,
+      management: `https://localhost:${own}`,
       challengeManagement: `http://127.0.0.1:${challenges}`,
       folder,
       children: [pebble, helper],
@@ -145,7 +144,7 @@ export class Pebble {
     return this.#children[0]!.output;
   }
 
-  /** Tells challtestsrv something: `set-txt`, `clear-txt`, `add-a`, `add-http01`, `add-tlsalpn01`… */
+  /** Tells challtestsrv something: `set-txt`, `clear-txt`, `add-a`, `add-http01`. */
   async tell(what: string, body: object): Promise<void> {
     const url = `${this.#challengeManagement}/${what}`;
     const response = await fetch(url, { method: 'POST', body: JSON.stringify(body) });

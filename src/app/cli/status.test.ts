@@ -22,6 +22,7 @@ const STATUS: AdminStatus = {
   routes: 1,
   services: 1,
   endpoints: { total: 2, up: 1, down: 1, draining: 0 },
+  certificates: {},
   config: { path: '/p/main.toml', isGood: true, appliedAtMs: null },
   logLevel: 'info',
 };
@@ -127,4 +128,17 @@ test('status: says when the files are not what is served', () => {
     configLine({ isGood: false, lastOutcome: partly }),
     /bad files: \/p\/conf\.d\/a\.toml$/,
   );
+});
+
+function shown(certificates: AdminStatus['certificates']): string {
+  return statusText({ ...STATUS, certificates }, CONFIG, [], 0);
+}
+
+test('status: certificates by state, and where to look when something is wrong', () => {
+  assert.match(shown({ valid: 3 }), /^certificates: 3 valid$/m);
+  assert.match(
+    shown({ valid: 3, missing: 1 }),
+    /^certificates: 3 valid, 1 missing; see proxy-now certs$/m,
+  );
+  assert.doesNotMatch(shown({}), /certificates/);
 });

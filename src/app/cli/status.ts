@@ -60,6 +60,7 @@ export function statusText(
   }
   lines.push('listeners:');
   for (const { name, address } of status.listeners) lines.push(`  ${name}  ${address}`);
+  lines.push(...certificateLines(status));
   lines.push('services:');
   for (const [service, rows] of Map.groupBy(endpoints, (row) => row.service)) {
     lines.push(`  ${service}`);
@@ -89,6 +90,15 @@ function errorLines({ isGood, lastOutcome }: ConfigStatus): string[] {
   });
   if (errors.length > ERRORS_MAX) lines.push(`  and ${errors.length - ERRORS_MAX} more`);
   return lines;
+}
+
+/** One line, and where to look when something is wrong. */
+function certificateLines({ certificates }: AdminStatus): string[] {
+  const counts = Object.entries(certificates).map(([state, count]) => `${count} ${state}`);
+  if (counts.length === 0) return [];
+  const { failing = 0, missing = 0, expired = 0 } = certificates;
+  const hint = failing + missing + expired > 0 ? '; see proxy-now certs' : '';
+  return [`certificates: ${counts.join(', ')}${hint}`];
 }
 
 function endpointText(row: HealthRow, nowMs: number): string {

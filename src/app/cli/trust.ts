@@ -17,7 +17,7 @@ import { changeSystemStore } from '../trust/system-store.ts';
 import type { TrustedRoot, TrustResult } from '../trust/trusted-root.ts';
 import { thisWorld } from '../trust/trust-world.ts';
 import { complain } from './admin-client.ts';
-import { CONFIG_OPTION, configPath, EXIT_FAILED, JSON_OPTION } from './command.ts';
+import { CONFIG_OPTION, configPath, EXIT_FAILED, EXIT_USAGE, JSON_OPTION } from './command.ts';
 import type { Command, CommandOption, OptionValues } from './command.ts';
 
 /** Where a service of the system keeps its state: a person's environment does not say. */
@@ -29,6 +29,12 @@ const STORAGE_OPTION: CommandOption = {
   doc: 'Storage folder of the proxy. Default: the one of the configuration, or of `to`.',
 };
 
+const ONLY_OPTION: CommandOption = {
+  name: 'only',
+  value: 'STORES',
+  doc: '`system` or `browsers`. Default: both.',
+};
+
 export const trustCommand: Command = {
   name: 'trust',
   operands: [],
@@ -38,10 +44,12 @@ export const trustCommand: Command = {
   options: [
     CONFIG_OPTION,
     STORAGE_OPTION,
+    ONLY_OPTION,
     { name: 'print', doc: 'Only print the root as PEM, for other machines.' },
     JSON_OPTION,
   ],
   async run(_operands, values) {
+    if (!isOnlyGood(values)) return EXIT_USAGE;
     const roots = await rootsFor(values, true);
     if (roots === null) return EXIT_FAILED;
     if (values.print !== true) return changeStores(roots, values, true);
@@ -54,12 +62,19 @@ export const untrustCommand: Command = {
   name: 'untrust',
   operands: [],
   summary: 'Take the root that `trust` installed out again.',
-  options: [CONFIG_OPTION, STORAGE_OPTION, JSON_OPTION],
+  options: [CONFIG_OPTION, STORAGE_OPTION, ONLY_OPTION, JSON_OPTION],
   async run(_operands, values) {
+    if (!isOnlyGood(values)) return EXIT_USAGE;
     const roots = await rootsFor(values, false);
     return roots === null ? EXIT_FAILED : changeStores(roots, values, false);
   },
 };
+
+function isOnlyGood({ only }: OptionValues): boolean {
+  if (only === undefined || only === 'system' || only === 'browsers') return true;
+  complain(`--only: expected system or browsers, found ${String(only)}`);
+  return false;
+}
 
 interface Roots {
   readonly folder: string;
@@ -120,12 +135,13 @@ async function readRoots(
 }
 
 function changeStores(roots: Roots, values: OptionValues, isTrusted: boolean): number {
+  const { only } = values;
   const world = thisWorld();
   const name = isTrusted ? 'trust' : 'untrust';
   const retry = `sudo proxy-now ${name} --storage ${roots.folder}`;
   const results = [
-    changeSystemStore(world, roots.list, isTrusted, retry),
-    ...changeNssStores(world, roots.list, isTrusted),
+    ...(only === 'browsers' ? [] : [changeSystemStore(world, roots.list, isTrusted, retry)]),
+    ...(only === 'system' ? [] : changeNssStores(world, roots.list, isTrusted)),
   ];
   const text =
     values.json === true

@@ -186,7 +186,7 @@ test('account: an address that changed is told', async () => {
   assert.deepEqual(store.stored!.contact, ['mailto:b@example.com']);
 });
 
-test('account: one that the authority forgot gets a new key, unless somebody was first', async () => {
+test('account: one that was forgotten gets a new key, unless somebody was first', async () => {
   const authority = new Authority();
   const store = new Store();
   const account = accountWith(authority, store);

@@ -70,6 +70,20 @@ export class Account {
   }
 
   /**
+   * The account as it is in the store, after the authority refused a signature: another process may
+   * have changed its key.
+   * @returns null: nobody has
+   */
+  async changedSigner(used: AcmeSigner, signal: AbortSignal): Promise<AcmeSigner | null> {
+    return this.#locked(signal, async (stored) => {
+      if (stored === null || stored.url !== used.url || stored.nextKey !== '') return null;
+      const signer = signerOf(stored);
+      if (signer.key.thumbprint === used.key.thumbprint) return null;
+      return (this.#signer = signer);
+    });
+  }
+
+  /**
    * Takes over an account that was made elsewhere; its key is looked up and nothing is made.
    * @param key private key, PEM
    * @throws AcmeError

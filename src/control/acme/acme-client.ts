@@ -1,7 +1,8 @@
 /**
  * The ACME client: one authority, one account, and what is asked of it (RFC 8555, RFC 9773).
  *
- * K1  an authority that forgot the account gets a new one, once for each thing that is asked.
+ * K1  an authority that forgot the account gets a new one, once for each thing that is asked; a key
+ *     that another process has changed is read again, once.
  */
 
 import { Account, isLost } from './account.ts';
@@ -98,7 +99,7 @@ export class AcmeClient {
     const id = orderId(names, profile);
     const settle = (): Promise<void> => orders.remove(issuerKey, id);
     const result = await this.#withAccount(request, async (signer) => {
-      const from = await this.#orderFor(request, { id, profile, signer, directory });
+      const from = await this.#orderFor(request, { id, profile, directory });
       const run = this.#runOf(request, { id, signer, directory });
       return runOrder(run, from);
     });
@@ -166,38 +167,43 @@ export class AcmeClient {
     try {
       return await run(signer);
     } catch (error) {
+      if (isSignatureRefused(error)) {
+        const changed = await this.account.changedSigner(signer, signal);
+        if (changed === null) throw error;
+        return run(changed);
+      }
       if (!isLost(error)) throw error;
       onStep('registering a new account, because the authority does not know the old one');
       return run(await this.account.replace(signer.url, signal));
     }
   }
 
-  /** The order in the store if it can be gone on with, else a new one. */
+  /**
+   * The order in the store if it can be gone on with, else a new one. One of an account that is
+   * gone is refused when it is looked at, and begun anew then.
+   */
   async #orderFor(
     request: ObtainRequest,
     order: {
       readonly id: string;
       readonly profile: string;
-      readonly signer: AcmeSigner;
       readonly directory: AcmeDirectory;
     },
   ): Promise<OrderState> {
     const { names, replaces } = request;
-    const { id, profile, signer, directory } = order;
+    const { id, profile, directory } = order;
     const stored = await this.#options.orders.load(this.#options.issuerKey, id);
     const hasInfo = directory.renewalInfo !== '' && replaces !== null;
     const begun = beginOrder({
       names,
       profile,
       replaces: hasInfo ? (renewalId(replaces) ?? '') : '',
-      accountUrl: signer.url,
     });
     if (stored === null || !isFor(stored, begun)) return begun;
     if (stored.phase === 'done' && isTaken(stored, replaces, this.#session.clock.nowMs())) {
       return begun;
     }
     const { certificateKey, presented, failedChallenges } = stored;
-    if (stored.accountUrl !== signer.url) return { ...begun, certificateKey, presented };
     if (stored.phase === 'failed') return { ...begun, certificateKey, presented };
     const resumed = resumeOrder(stored);
     if (resumed.orderUrl !== '' || resumed.phase === 'done') return resumed;
@@ -258,6 +264,11 @@ export class AcmeClient {
       { advice: 'fix' },
     );
   }
+}
+
+/** What authorities say when a signature is not by the key of the account. */
+function isSignatureRefused(error: unknown): boolean {
+  return error instanceof AcmeError && ['malformed', 'unauthorized'].includes(error.type);
 }
 
 function isUnknown({ problem }: AcmeError): boolean {

@@ -80,6 +80,7 @@ class Script {
 }
 
 const KEY = generateAccountKey();
+const NO_NONCE = { 'replay-nonce': '' };
 
 async function failure(promise: Promise<unknown>): Promise<AcmeError> {
   const error: unknown = await promise.then(
@@ -106,6 +107,16 @@ test('session: a refused nonce is replaced by that of the refusal', async () => 
   const [first, second] = script.nonces;
   assert.notEqual(first, second);
   assert.deepEqual(script.waits, []);
+});
+
+test('session: after a refused nonce none from before it is used', async () => {
+  const script = new Script({ status: 400, text: problem('badNonce'), fields: NO_NONCE }, {});
+  const { signal } = new AbortController();
+  await script.session.directory(signal);
+  await script.session.get(DIRECTORY, signal);
+  await script.session.get(DIRECTORY, signal);
+  await script.post();
+  assert.equal(script.sent.at(-2)!.method, 'HEAD');
 });
 
 test('session: thirty refused nonces are the end', async () => {
@@ -142,14 +153,15 @@ test('session: what would fail again is not tried again', async () => {
   }
 });
 
+function troubleFor(seconds: string): Answer {
+  return { status: 503, fields: { 'retry-after': seconds }, text: problem('serverInternal') };
+}
+
 test('session: Retry-After is waited for up to 20 s, and passed on when longer', async () => {
-  const after = (seconds: string): Answer => {
-    return { status: 503, fields: { 'retry-after': seconds }, text: problem('serverInternal') };
-  };
-  const short = new Script(after('20'), {});
+  const short = new Script(troubleFor('20'), {});
   await short.post();
   assert.deepEqual(short.waits, [20_000]);
-  const long = new Script(after('21'));
+  const long = new Script(troubleFor('21'));
   const error = await failure(long.post());
   assert.deepEqual([error.advice, error.retryAtMs], ['wait', long.nowMs + 21_000]);
   assert.deepEqual(long.waits, []);

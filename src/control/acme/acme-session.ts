@@ -2,8 +2,8 @@
  * Talk with one authority: its directory, nonces, signed requests, and trying again.
  *
  * T1  a signed request is never sent twice: each try has a nonce and a signature of its own.
- * T2  a request is tried three times when there is no whole answer or a status of 5xx; one try takes
- *     up to ten nonces when they are refused.
+ * T2  a request is tried three times when there is no whole answer or a status of 5xx; one try
+ *     takes up to ten nonces when they are refused.
  * T3  what is thrown is an AcmeError, or the reason of the signal.
  */
 

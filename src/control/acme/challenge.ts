@@ -35,9 +35,10 @@ export interface ChallengeSolvers {
    * Resolves when the authority can see it everywhere: acknowledged by every worker, present on
    * every authoritative DNS server. May be called again for what is shown already (after a
    * restart).
+   * @param onStep told what is waited for, in a few words
    * @throws Error with one sentence for people; the signal's reason when it is aborted
    */
-  present(challenge: Challenge, signal: AbortSignal): Promise<void>;
+  present(challenge: Challenge, signal: AbortSignal, onStep: (step: string) => void): Promise<void>;
   /** Takes it away; harmless when it was never shown. What fails here is not fatal. */
   cleanup(challenge: Challenge): Promise<void>;
 }

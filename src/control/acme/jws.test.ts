@@ -10,10 +10,11 @@ function decode(part: string): unknown {
 
 test('jws: the thumbprint of RFC 7638 §3.1', () => {
   const n =
-    '0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPe' +
-    'bWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY36' +
-    '8QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4l' +
-    'Fd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw';
+    '0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1' +
+    'L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4' +
+    'QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbO' +
+    'pbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csF' +
+    'Cur-kEgU8awapJzKnqDKgw';
   const thumbprint = 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs';
   assert.equal(thumbprintOf({ kty: 'RSA', n, e: 'AQAB' }), thumbprint);
 });
@@ -93,9 +94,14 @@ test('jws: an external account signs the public key with HS256 (RFC 8555 §7.3.4
   assert.equal(binding.signature, wanted);
 });
 
+function ec(namedCurve: string, type: 'sec1' | 'pkcs8'): string {
+  return generateKeyPairSync('ec', { namedCurve }).privateKey.export({
+    type,
+    format: 'pem',
+  }) as string;
+}
+
 test('jws: keys of other programs are read, keys that cannot sign are not', () => {
-  const ec = (namedCurve: string, type: 'sec1' | 'pkcs8'): string =>
-    generateKeyPairSync('ec', { namedCurve }).privateKey.export({ type, format: 'pem' }) as string;
   assert.equal(readAccountKey(ec('P-256', 'sec1'))?.algorithm, 'ES256');
   assert.equal(readAccountKey(ec('P-384', 'pkcs8'))?.algorithm, 'ES384');
   assert.equal(readAccountKey(ec('secp256k1', 'pkcs8')), null);

@@ -75,9 +75,9 @@ function afterReply(
     case 'poll':
       return afterPoll(state, reply, policy, nowMs);
     case 'download':
-      return afterDownload(state, reply, policy, nowMs);
+      return afterDownload(state, reply, policy);
     case 'alternates':
-      return afterAlternate(state, reply, policy, nowMs);
+      return afterAlternate(state, reply, policy);
     default:
       return afterDeactivation(state, policy);
   }
@@ -279,14 +279,9 @@ function lostError(lost: AuthorizationState, { authority }: OrderPolicy): AcmeEr
   return new AcmeError(message, { advice: 'retry' });
 }
 
-function afterDownload(
-  state: OrderState,
-  reply: AcmeReply,
-  policy: OrderPolicy,
-  nowMs: number,
-): OrderState {
+function afterDownload(state: OrderState, reply: AcmeReply, policy: OrderPolicy): OrderState {
   const chain = new TextDecoder().decode(reply.body);
-  const wrong = checkChain(chain, state.certificateKey, state.names, nowMs);
+  const wrong = checkChain(chain, state.certificateKey, state.names);
   if (wrong !== null) {
     const message = `${policy.authority} gave a certificate that cannot be used: ${wrong}`;
     return failWith(state, new AcmeError(message, { advice: 'retry' }), policy);
@@ -304,14 +299,9 @@ function afterDownload(
   };
 }
 
-function afterAlternate(
-  state: OrderState,
-  reply: AcmeReply,
-  policy: OrderPolicy,
-  nowMs: number,
-): OrderState {
+function afterAlternate(state: OrderState, reply: AcmeReply, policy: OrderPolicy): OrderState {
   const chain = new TextDecoder().decode(reply.body);
-  const isFit = checkChain(chain, state.certificateKey, state.names, nowMs) === null;
+  const isFit = checkChain(chain, state.certificateKey, state.names) === null;
   if (isFit && hasRoot(chain, policy.preferredChain)) {
     return { ...state, chain, phase: 'done', alternateUrls: [] };
   }

@@ -73,7 +73,7 @@ function authorization(value: string, status: string, challenge = status): objec
 }
 
 function begin(names: readonly string[] = ['a.test']): OrderState {
-  return beginOrder({ names, profile: '', replaces: '', accountUrl: 'https://ca/acct/1' });
+  return beginOrder({ names, profile: '', replaces: '' });
 }
 
 /** Applies events in turn; each must be the outcome of the action that the machine wants. */
@@ -177,8 +177,8 @@ test('order machine: authorizations that are valid already need no challenge', (
   assert.equal((nextAction(state, POLICY) as { url: string }).url, ORDER);
 });
 
-test('order machine: profile and what is replaced are sent; the latter is left out if refused', () => {
-  const wanted = { names: ['a.test'], profile: 'shortlived', replaces: 'a.b', accountUrl: 'x' };
+test('order machine: what is replaced is sent, and left out when that is refused', () => {
+  const wanted = { names: ['a.test'], profile: 'shortlived', replaces: 'a.b' };
   for (const event of [
     refused('alreadyReplaced', 409),
     refused('malformed'),
@@ -254,6 +254,10 @@ test('order machine: what cannot be shown is tried by another kind in the same o
   assert.deepEqual([failure.message, failure.advice], ['broken', 'retry']);
 });
 
+function waitFor(durationMs: number): object {
+  return { kind: 'wait', durationMs, step: 'waiting for the authority to validate' };
+}
+
 test('order machine: Retry-After makes a wait longer, never shorter', () => {
   const polled = (retryAtMs: number): OrderAction => {
     const state = play(begin(), TO_POLL);
@@ -261,14 +265,9 @@ test('order machine: Retry-After makes a wait longer, never shorter', () => {
     const later = { ...event, reply: { ...event.reply, retryAtMs } };
     return nextAction(advance(state, later, POLICY, NOW), POLICY);
   };
-  const wait = (durationMs: number): object => ({
-    kind: 'wait',
-    durationMs,
-    step: 'waiting for the authority to validate',
-  });
-  assert.deepEqual(polled(0), wait(250));
-  assert.deepEqual(polled(NOW + 1), wait(250));
-  assert.deepEqual(polled(NOW + 30_000), wait(30_000));
+  assert.deepEqual(polled(0), waitFor(250));
+  assert.deepEqual(polled(NOW + 1), waitFor(250));
+  assert.deepEqual(polled(NOW + 30_000), waitFor(30_000));
   assert.equal(polled(NOW + 3_600_000).kind, 'later');
 });
 

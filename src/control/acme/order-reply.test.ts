@@ -77,7 +77,7 @@ test('order reply: what is no authorization is none', () => {
     { ...AUTHORIZATION, identifier: { type: 'dns' } },
     { ...AUTHORIZATION, identifier: 'a.test' },
     { ...AUTHORIZATION, challenges: {} },
-    { ...AUTHORIZATION, challenges: Array(51).fill(CHALLENGE) },
+    { ...AUTHORIZATION, challenges: Array.from({ length: 51 }, () => CHALLENGE) },
     { ...AUTHORIZATION, status: null },
   ];
   for (const document of documents) assert.equal(readAuthorization(bytes(document)), null);

@@ -18,6 +18,8 @@ import type { OrderStore } from './order-store.ts';
 
 /** Steps of one order; more than the largest needs, with everything going wrong. */
 const STEPS_MAX = 20_000;
+/** How long an aborted order is held up by taking away what it has shown. */
+const TAKE_AWAY_MAX_MS = 5_000;
 const CERTIFICATE_TYPE = 'application/pem-certificate-chain';
 
 export interface OrderRun {
@@ -67,7 +69,7 @@ export async function runOrder(run: OrderRun, from: OrderState): Promise<OrderRe
     }
     throw new AcmeError(`the order did not end in ${STEPS_MAX} steps`, { advice: 'retry' });
   } finally {
-    await takeAway(run, state.presented);
+    await takeAwayInTime(run, state.presented);
   }
 }
 
@@ -175,18 +177,18 @@ const PASSING_TYPES = [
 
 async function present(run: OrderRun, challenges: readonly Challenge[]): Promise<OrderEvent> {
   const results = await Promise.allSettled(
-    challenges.map((challenge) => run.solvers.present(challenge, run.signal)),
+    challenges.map((challenge) => run.solvers.present(challenge, run.signal, run.onStep)),
   );
   run.signal.throwIfAborted();
   const failed: FailedChallenge[] = [];
   const messages: string[] = [];
-  let isTemporary = false;
+  let isTemporary = true;
   for (const [index, result] of results.entries()) {
     if (result.status === 'fulfilled') continue;
     const { identifier, kind } = challenges[index]!;
     failed.push({ identifier: identifier.value, kind });
     messages.push(textOf(result.reason));
-    isTemporary ||= (result.reason as { isTemporary?: unknown } | null)?.isTemporary === true;
+    isTemporary &&= (result.reason as { isTemporary?: unknown } | null)?.isTemporary !== false;
   }
   if (failed.length === 0) return { kind: 'presented' };
   const { identifier, kind } = failed[0]!;
@@ -197,6 +199,16 @@ async function present(run: OrderRun, challenges: readonly Challenge[]): Promise
 /** R2. Not with the signal of the order: it has to be done when that is aborted as well. */
 async function takeAway(run: OrderRun, challenges: readonly Challenge[]): Promise<void> {
   await Promise.allSettled(challenges.map((challenge) => run.solvers.cleanup(challenge)));
+}
+
+/** The process may be about to end: what is not taken away now is when the order is resumed. */
+async function takeAwayInTime(run: OrderRun, challenges: readonly Challenge[]): Promise<void> {
+  const done = takeAway(run, challenges);
+  if (!run.signal.aborted) return done;
+  const rest = new AbortController();
+  const late = run.session.clock.wait(TAKE_AWAY_MAX_MS, rest.signal).catch(() => undefined);
+  await Promise.race([done, late]);
+  rest.abort();
 }
 
 function textOf(reason: unknown): string {

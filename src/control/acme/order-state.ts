@@ -85,8 +85,6 @@ export interface OrderState {
   readonly profile: string;
   /** ARI identifier of the certificate that is replaced (RFC 9773 §5); empty: none. */
   readonly replaces: string;
-  /** The account it belongs to. */
-  readonly accountUrl: string;
   readonly phase: OrderPhase;
   /** Orders made for this certificate so far, this one included. */
   readonly ordersMade: number;
@@ -115,16 +113,13 @@ export interface OrderState {
 }
 
 /** A new order for `names`; everything else is as it is before the first step. */
-export function beginOrder(
-  wanted: Pick<OrderState, 'names' | 'profile' | 'replaces' | 'accountUrl'>,
-): OrderState {
-  const { names, profile, replaces, accountUrl } = wanted;
+export function beginOrder(wanted: Pick<OrderState, 'names' | 'profile' | 'replaces'>): OrderState {
+  const { names, profile, replaces } = wanted;
   return {
     version: ORDER_STATE_VERSION,
     names,
     profile,
     replaces,
-    accountUrl,
     phase: 'create',
     ordersMade: 0,
     orderUrl: '',

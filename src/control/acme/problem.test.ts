@@ -56,7 +56,10 @@ test('problem: subproblems have identifiers, and are not nested further', () => 
   assert.equal(problem.subproblems.length, 1);
   assert.equal(problem.subproblems[0]!.identifier, 'b.example.com');
   assert.deepEqual(problem.subproblems[0]!.subproblems, []);
-  assert.equal(read({ type: 'x', subproblems: Array(500).fill(inner) }).subproblems.length, 100);
+  assert.equal(
+    read({ type: 'x', subproblems: Array.from({ length: 500 }, () => inner) }).subproblems.length,
+    100,
+  );
   assert.equal(problemOf('text', 400), null);
 });
 
@@ -97,7 +100,7 @@ test('advice: of several names that failed the first one is told', () => {
   }
 });
 
-test('advice: a time to come back makes waiting of trying again, not of what a person must do', () => {
+test('advice: a time to come back makes waiting of trying again, of nothing else', () => {
   const source = { ...SOURCE, retryAtMs: 5_000 };
   assert.equal(errorOf(read({ type: `${PREFIX}serverInternal` }, 503), source).advice, 'wait');
   assert.equal(errorOf(read({ type: `${PREFIX}serverInternal` }, 503), SOURCE).advice, 'retry');

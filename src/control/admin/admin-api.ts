@@ -11,6 +11,7 @@ import type { LogLevel } from '../../contract/snapshot.ts';
 import type { ReloadOutcome, ReloadPreview } from '../apply/reload-outcome.ts';
 import type { ReloadCounts } from '../apply/reloader.ts';
 import type { CertificateDesk } from '../certificate/certificate-desk.ts';
+import type { CertificateState } from '../certificate/certificate-row.ts';
 import type { HealthRow } from '../probe/health-board.ts';
 import { DRAIN, RELOAD, SET_LOG_LEVEL, UNDRAIN, UPGRADE } from './admin-changes.ts';
 import {
@@ -39,6 +40,8 @@ export interface AdminStatus {
   readonly routes: number;
   readonly services: number;
   readonly endpoints: EndpointCounts;
+  /** How many there are in each state; states of none are left out. */
+  readonly certificates: CertificateCounts;
   readonly config: {
     readonly path: string;
     /** False: the files on disk have an error or were taken back, and are not what is served. */
@@ -63,6 +66,8 @@ export interface EndpointCounts {
   readonly down: number;
   readonly draining: number;
 }
+
+export type CertificateCounts = { readonly [State in CertificateState]?: number };
 
 /** State of the configuration. */
 export interface ConfigStatus {

@@ -42,6 +42,7 @@ class FakeHost implements AdminHost {
       routes: 2,
       services: 1,
       endpoints: { total: 1, up: 1, down: 0, draining: 0 },
+      certificates: {},
       config: { path: '/p/main.toml', isGood: true, appliedAtMs: null },
       logLevel: this.level,
     };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import type { CertificateCheck } from '../config/certificate-check.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { memorySource } from '../config/memory-source.ts';
@@ -189,4 +190,146 @@ test('changed routes: by a middleware they pass', async () => {
     '~ route shop  middlewares: +m',
     '+ middleware m',
   ]);
+});
+
+test('config diff: a certificate changes with its texts, not with its path', async () => {
+  const before = await load(BASE);
+  const pair = {
+    chain: 'chain',
+    key: 'key',
+    id: '00',
+    names: ['shop.example'],
+    keyType: 'ecdsa' as const,
+    notBeforeMs: 0,
+    notAfterMs: 1,
+    file: 'cert.pem',
+  };
+  const withPair = (change: Partial<typeof pair>): Config => {
+    const pairs = [{ ...pair, ...change }];
+    return { ...before, certificates: [{ name: 'local', pairs, names: [], issuer: null }] };
+  };
+  const first = withPair({});
+  assert.deepEqual(diffConfigs(first, withPair({ file: '/etc/cert.pem' })), []);
+  const changed = diffConfigs(first, withPair({ chain: 'newer', id: '01' }));
+  assert.deepEqual(changed.map(formatChange), ['~ certificate local  files']);
+});
+
+const SECURE = `
+[listeners.web]
+address = ":80"
+[listeners.secure]
+address = ":443"
+tls = "default"
+[routes.a]
+host = "a.internal"
+service = "a"
+[routes.db]
+mode = "passthrough"
+sni = "db.internal"
+service = "db"
+[services.a]
+endpoints = ["https://10.0.0.1"]
+[services.a.tls]
+key = "a.key"
+cert = "a.pem"
+[services.db]
+endpoints = ["tcp://10.0.0.2:1"]
+[tls.strict]
+min-version = "1.2"
+[listeners.strict]
+address = ":8443"
+tls = "strict"
+[certificates.file]
+cert = "a.pem"
+key = "a.key"
+[issuers.one]
+email = "a@example.com"
+[issuers.one.dns]
+provider = "cloudflare"
+token = "hunter2"
+[issuers.two]
+email = "a@example.com"
+`;
+
+const certificateCheck: CertificateCheck = {
+  pair: (chain) => {
+    const facts = { id: chain, names: [], notBeforeMs: 0, notAfterMs: 9 };
+    return { facts: { ...facts, keyType: 'ecdsa' }, problems: [] };
+  },
+  authorities: () => null,
+  revocations: () => null,
+  nowMs: () => 1,
+};
+
+async function loadSecure(text: string, key = 'hunter3'): Promise<Config> {
+  const source = memorySource({ 'a.toml': text, 'a.pem': 'chain', 'b.pem': 'other', 'a.key': key });
+  const { config, issues } = await loadConfig('a.toml', source, { certificateCheck });
+  assert.ok(config !== null, JSON.stringify(issues));
+  return config;
+}
+
+test('config diff: names what changed about TLS, and no secret', async () => {
+  const before = await loadSecure(SECURE);
+  const cases: readonly (readonly [
+    from: string,
+    to: string,
+    changes: string[],
+    routes?: string[],
+  ])[] = [
+    ['"1.2"', '"1.3"', ['~ TLS policy strict  min-version: 1.2 -> 1.3']],
+    ['tls = "default"', 'tls = "strict"', ['~ listener secure  tls: default -> strict']],
+    ['"hunter2"', '"hunter4"', ['~ issuer one  dns.settings.token']],
+    ['[issuers.two]\nemail = "a@example.com"', '', ['- issuer two']],
+    ['[issuers.one]', '[issuers.new]\nemail = "a@b.c"\n[issuers.one]', ['+ issuer new']],
+    [
+      'cert = "a.pem"\nkey = "a.key"\n[issuers',
+      'cert = "b.pem"\nkey = "a.key"\n[issuers',
+      ['~ certificate file  files'],
+    ],
+    ['"db.internal"', '"x.internal"', ['~ passthrough db  sni'], ['db']],
+    [
+      'mode = "passthrough"\nsni = "db.internal"\nservice = "db"',
+      'path = "/"\nservice = "a"',
+      ['+ route db', '- passthrough db'],
+      ['db'],
+    ],
+    [
+      '"tcp://10.0.0.2:1"',
+      '"tcp://10.0.0.2:2"',
+      ['~ service db  endpoints: +tcp://10.0.0.2:2; endpoints: -tcp://10.0.0.2:1'],
+      ['db'],
+    ],
+    [
+      'cert = "a.pem"\n[services.db]',
+      'cert = "a.pem"\nverify = false\n[services.db]',
+      ['~ service a  tls.verify: true -> false'],
+      ['a'],
+    ],
+    // What plain HTTP is answered ends no stream.
+    [
+      'host = "a.internal"',
+      'host = "a.internal"\nplain-http = "serve"',
+      ['~ route a  plain-http: redirect -> serve'],
+    ],
+    [
+      'host = "a.internal"',
+      'host = "a.internal"\ntls = "strict"',
+      ['~ route a  tls: strict'],
+      ['a'],
+    ],
+    ['[tls.strict]', '[storage]\npath = "/s"\n[tls.strict]', ['~ [storage]  path']],
+  ];
+  for (const [from, to, changes, routes = []] of cases) {
+    assert.ok(SECURE.includes(from), from);
+    const after = await loadSecure(SECURE.replace(from, to));
+    const all = diffConfigs(before, after).map(formatChange);
+    assert.deepEqual(
+      all.filter((line) => !line.includes('https-port')),
+      changes,
+    );
+    assert.deepEqual(changedRoutes(before, after), routes);
+    assert.doesNotMatch(all.join(), /hunter/);
+  }
+  const renewed = diffConfigs(before, await loadSecure(SECURE, 'hunter5')).map(formatChange);
+  assert.deepEqual(renewed, ['~ service a  tls.key', '~ certificate file  files']);
 });

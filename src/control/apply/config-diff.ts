@@ -13,6 +13,7 @@ import { formatDuration } from '../../base/duration.ts';
 import { formatSize } from '../../base/size.ts';
 import type {
   CertificateConfig,
+  CertificatePair,
   Config,
   EndpointConfig,
   ListenerConfig,
@@ -225,12 +226,20 @@ function passthroughDetails(before: PassthroughConfig, after: PassthroughConfig)
   return details;
 }
 
+/** Where they were read from says nothing: one file has a relative path and an absolute one. */
+function isSamePairs(some: readonly CertificatePair[], other: readonly CertificatePair[]): boolean {
+  return (
+    some.length === other.length &&
+    some.every(({ chain, key }, i) => chain === other[i]!.chain && key === other[i]!.key)
+  );
+}
+
 /** Which of several files have other contents is not said: one renewal is one line. */
 function certificateDetails(before: CertificateConfig, after: CertificateConfig): string[] {
   const { pairs, ...rest } = after;
   const { pairs: oldPairs, ...old } = before;
   const details = fieldDetails(old, rest, null);
-  if (isSame(pairs, oldPairs)) return details;
+  if (isSamePairs(pairs, oldPairs)) return details;
   if (pairs.length === 1 && oldPairs.length === 1) return [...details, 'files'];
   const ids = new Set(oldPairs.map(({ id }) => id));
   const added = pairs.filter(({ id }) => !ids.has(id)).length;

@@ -30,6 +30,9 @@ class Bench {
   readonly warnings: string[] = [];
   changes = 0;
   nowMs = 0;
+  /** How long every look at a pattern takes. */
+  lookMs = 0;
+  looks = 0;
   /** Folders that cannot be watched. */
   readonly refused = new Set<string>();
   readonly watcher: FileWatcher;
@@ -45,10 +48,12 @@ class Bench {
     };
     this.watcher = new FileWatcher({
       debounceMs: 100,
-      glob: (pattern, folder) =>
-        readdirSync(join(folder, pattern.split('/')[0]!))
-          .filter((name) => name.endsWith('.toml'))
-          .toSorted(),
+      glob: (pattern, folder) => {
+        this.nowMs += this.lookMs;
+        this.looks++;
+        const names = readdirSync(join(folder, pattern.split('/')[0]!));
+        return names.filter((name) => name.endsWith('.toml')).toSorted();
+      },
       onChange: () => this.changes++,
       log: {
         info: () => {},
@@ -153,6 +158,20 @@ test('file watcher: without events files are polled, and given a moment', (conte
   bench.advance(10_000);
   assert.equal(bench.changes, 1);
   assert.equal(bench.warnings.length, 1);
+});
+
+test('file watcher: a look that takes long is taken less often', (context) => {
+  const bench = new Bench(context);
+  bench.lookMs = 300;
+  mkdirSync(bench.path('conf.d'));
+  bench.watch([], [{ pattern: 'conf.d/*.toml', folder: bench.folder }]);
+  bench.looks = 0;
+  bench.advance(2_000);
+  assert.equal(bench.looks, 1);
+  bench.advance(29_000);
+  assert.equal(bench.looks, 1);
+  bench.advance(2_000);
+  assert.equal(bench.looks, 2);
 });
 
 test('file watcher: renamed over, deleted, and there again', (context) => {

@@ -7,7 +7,8 @@
  * W2  events only ask to look; what decides is a signature of all files (device, inode, size,
  *     times) and of what every include pattern matches. What else happens in a folder is ignored.
  * W3  without any event, files are looked at every `pollMs`: network file systems send none, and a
- *     folder may be replaced under its watch.
+ *     folder may be replaced under its watch. Where there are so many files that a look takes
+ *     long, less often: looking takes a hundredth of the time at most.
  * W4  changes close together are one; a folder in which something is always written does not hold
  *     a reload up for longer than `DEBOUNCE_TIMES` debounce times, or a second.
  * W5  nothing changes unseen between the load and the watch: `watch` is told how to ask whether
@@ -46,6 +47,8 @@ export type WatchFolder = (
 ) => () => void;
 
 const POLL_MS = 2_000;
+/** W3. */
+const LOOK_SHARE = 100;
 /** W4. */
 const DEBOUNCE_TIMES = 10;
 const DEBOUNCE_MAX_MS = 1_000;
@@ -68,6 +71,8 @@ export class FileWatcher {
   #inputs: WatchedInputs = { files: [], globs: [] };
   #debounceMs: number;
   #signature = '';
+  /** How long the last look without an event took. */
+  #lookMs = 0;
   /** When the first of the changes that are waiting was seen; -1: none is. */
   #firstMs = -1;
   #cancelLook: () => void = () => {};
@@ -131,10 +136,13 @@ export class FileWatcher {
   }
 
   #schedulePoll(): void {
-    this.#cancelPoll = this.#options.schedule(this.#options.pollMs ?? POLL_MS, () => {
+    const { pollMs = POLL_MS, nowMs, schedule } = this.#options;
+    this.#cancelPoll = schedule(Math.max(pollMs, this.#lookMs * LOOK_SHARE), () => {
+      const startMs = nowMs();
       this.#watchFolders();
       // Not at once: what is being written now is read when it has been quiet for a while.
       if (this.#firstMs < 0 && this.#sign() !== this.#signature) this.#noticed();
+      this.#lookMs = nowMs() - startMs;
       this.#schedulePoll();
     });
   }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import type { CertificateCheck } from '../config/certificate-check.ts';
+import { LoadMemory } from '../config/load-memory.ts';
 import { memorySource } from '../config/memory-source.ts';
 import type { ConfigSource } from '../config/config-source.ts';
 import { goodFilesOf, loadWithLastGood, savedFiles } from './last-good-files.ts';
@@ -218,4 +220,61 @@ test('last good: a load knows what it depended on and whether that has changed',
     else files[path] = before;
     assert.ok(loaded.isCurrent());
   }
+});
+
+/** Takes a text for a pair, unless it is damaged. */
+const certificateCheck: CertificateCheck = {
+  pair: (chain, key) => {
+    const facts = { id: chain, names: [chain], notBeforeMs: 0, notAfterMs: 9 };
+    const problem = { code: 'PN1504', severity: 'error', part: 'key', message: 'damaged' } as const;
+    const isDamaged = key !== `key of ${chain}`;
+    if (isDamaged) return { facts: null, problems: [problem] };
+    return { facts: { ...facts, keyType: 'ecdsa' }, problems: [] };
+  },
+  authorities: () => null,
+  revocations: () => null,
+  nowMs: () => 1,
+};
+
+function chains({ config }: GoodLoad): string[] | undefined {
+  return config?.certificates[0]?.pairs.map(({ chain }) => chain);
+}
+
+test('last good: a certificate that broke keeps its files, and keys stay here', async () => {
+  const files = {
+    ...GOOD,
+    '/p/main.toml': `${MAIN}tls = "default"\n[issuers.letsencrypt]\n`,
+    '/p/conf.d/tls.toml': '[certificates.c]\nfolder = "certs"\n',
+    '/p/conf.d/certs/a.crt': 'a',
+    '/p/conf.d/certs/a.key': 'key of a',
+  };
+  const options = { certificateCheck, memory: new LoadMemory() };
+  const loadAll = (now: Files, good: ReadonlyMap<string, GoodFile> = new Map()) =>
+    loadWithLastGood('/p/main.toml', memorySource(now), good, options);
+  const first = await loadAll(files);
+  assert.equal(first.report, '');
+  assert.ok(!JSON.stringify(savedFiles(first.good)).includes('key of a'));
+
+  // Half of a renewal, and a change elsewhere.
+  const half = { ...files, '/p/conf.d/certs/a.crt': 'b', '/p/conf.d/a.toml': service('a', 7) };
+  const second = await loadAll(half, first.good);
+  assert.deepEqual(chains(second), ['a']);
+  assert.deepEqual(servicesOf(second), ['a 7', 'b 2']);
+  assert.match(second.report, /PN1504.*certs\/a\.key: damaged/);
+  assert.deepEqual(second.badFiles, [{ path: '/p/conf.d/tls.toml', serves: 'last-good' }]);
+  assert.ok(second.inputs.files.includes('/p/conf.d/certs/a.key'));
+
+  const whole = { ...half, '/p/conf.d/certs/a.key': 'key of b' };
+  const third = await loadAll(whole, second.good);
+  assert.deepEqual([chains(third), third.report], [['b'], '']);
+  assert.notEqual(third.fingerprint, second.fingerprint);
+  const again = await loadAll(whole, third.good);
+  assert.equal(again.fingerprint, third.fingerprint);
+  assert.equal(again.config!.certificates[0], third.config!.certificates[0]);
+
+  // A certificate of the main file rejects as the rest of it does.
+  const pair = '[certificates.m]\ncert = "m.pem"\nkey = "m.key"\n';
+  const main = `${MAIN}tls = "default"\n[issuers.x]\n${pair}`;
+  const broken = { ...whole, '/p/main.toml': main, '/p/m.pem': 'm', '/p/m.key': 'key of x' };
+  assert.equal((await loadAll(broken, third.good)).config, null);
 });

@@ -9,7 +9,6 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import { rootCertificates } from 'node:tls';
 
 import { AcmeHttpError } from '../acme/acme-http.ts';
 import type { AcmeHttp, AcmeHttpRequest, AcmeHttpResponse } from '../acme/acme-http.ts';
@@ -35,7 +34,7 @@ export class NodeAcmeHttp implements AcmeHttp {
   constructor({ cas, userAgent }: AcmeHttpOptions) {
     this.#userAgent = userAgent;
     const options = { keepAlive: true, maxSockets: SOCKETS_MAX, timeout: IDLE_MAX_MS };
-    const ca = cas.length === 0 ? {} : { ca: [...rootCertificates, ...cas] };
+    const ca = cas.length === 0 ? {} : { ca: [...cas] };
     this.#secure = new https.Agent({ ...options, ...ca });
     this.#plain = new http.Agent(options);
   }
@@ -44,7 +43,7 @@ export class NodeAcmeHttp implements AcmeHttp {
     const { signal } = request;
     const url = new URL(request.url);
     if (url.protocol !== 'https:' && !isLocal(url)) {
-      const message = `${url.host} is asked by ${url.protocol.slice(0, -1)}, but only https is safe`;
+      const message = `${url.host} is not asked by ${url.protocol}: only https is safe`;
       return Promise.reject(new AcmeHttpError(message, false));
     }
     return new Promise((resolve, reject) => {

@@ -10,6 +10,7 @@ import type { DnsSteps } from './acme-solvers.ts';
 
 const NOW = Date.parse('2026-11-20T20:00:00Z');
 const { signal } = new AbortController();
+const quiet = (): void => undefined;
 
 function challenge(kind: Challenge['kind'], name: string, token = 'token'): Challenge {
   return { kind, identifier: identifierOf(name), token, keyAuthorization: `${token}.thumb` };
@@ -31,7 +32,7 @@ function solversWith(dns: DnsSteps | null): { solvers: AcmeSolvers; shown: Set<C
 test('acme solvers: HTTP-01 as the workers answer it', async () => {
   const { solvers, shown } = solversWith(null);
   const one = challenge('http-01', 'a.test');
-  await solvers.present(one, signal);
+  await solvers.present(one, signal, quiet);
   const host = 'a.test';
   assert.deepEqual(
     [...shown],
@@ -44,7 +45,7 @@ test('acme solvers: HTTP-01 as the workers answer it', async () => {
 
 test('acme solvers: TLS-ALPN-01 by a certificate for the name alone (RFC 8737 §3)', async () => {
   const { solvers, shown } = solversWith(null);
-  await solvers.present(challenge('tls-alpn-01', '192.0.2.1'), signal);
+  await solvers.present(challenge('tls-alpn-01', '192.0.2.1'), signal, quiet);
   const [spec] = shown;
   assert.ok(spec?.kind === 'tls-alpn-01');
   assert.equal(spec.host, '1.2.0.192.in-addr.arpa');
@@ -68,7 +69,10 @@ test('acme solvers: records go into DNS one after the other', async () => {
   });
   const one = challenge('dns-01', 'a.test', 'one');
   const two = challenge('dns-01', '*.a.test', 'two');
-  const both = Promise.all([solvers.present(one, signal), solvers.present(two, signal)]);
+  const both = Promise.all([
+    solvers.present(one, signal, quiet),
+    solvers.present(two, signal, quiet),
+  ]);
   await new Promise(setImmediate);
   assert.equal(log.length, 1, 'the second one waits');
   resolve();
@@ -88,8 +92,8 @@ test('acme solvers: a record that failed does not hold up the next one', async (
     waitUntilSeen: () => Promise.resolve(),
     remove: () => Promise.resolve(),
   });
-  const first = solvers.present(challenge('dns-01', 'a.test'), signal);
-  const second = solvers.present(challenge('dns-01', 'b.test'), signal);
+  const first = solvers.present(challenge('dns-01', 'a.test'), signal, quiet);
+  const second = solvers.present(challenge('dns-01', 'b.test'), signal, quiet);
   await assert.rejects(first, /no such zone/);
   await second;
 });

@@ -49,8 +49,12 @@ export class AcmeSolvers implements ChallengeSolvers {
     return this.#options.dns === null ? 'the issuer has no `dns`' : null;
   }
 
-  async present(challenge: Challenge, signal: AbortSignal): Promise<void> {
-    if (challenge.kind === 'dns-01') return this.#presentRecord(challenge, signal);
+  async present(
+    challenge: Challenge,
+    signal: AbortSignal,
+    onStep: (step: string) => void,
+  ): Promise<void> {
+    if (challenge.kind === 'dns-01') return this.#presentRecord(challenge, signal, onStep);
     const spec = await this.#specOf(challenge);
     this.#shown.set(idOf(challenge), spec);
     await this.#options.board.present(spec);
@@ -64,11 +68,15 @@ export class AcmeSolvers implements ChallengeSolvers {
     this.#options.board.remove(spec);
   }
 
-  async #presentRecord(challenge: Challenge, signal: AbortSignal): Promise<void> {
+  async #presentRecord(
+    challenge: Challenge,
+    signal: AbortSignal,
+    onStep: (step: string) => void,
+  ): Promise<void> {
     const { dns } = this.#options;
     const record = recordOf(challenge);
     await this.#oneAfterTheOther(() => dns!.add(record, signal));
-    await dns!.waitUntilSeen(record, signal);
+    await dns!.waitUntilSeen(record, signal, onStep);
   }
 
   async #removeRecord(challenge: Challenge): Promise<void> {

@@ -55,7 +55,7 @@ test('ask permission: 2xx is yes; all else is no, redirects too', async () => {
   }
 });
 
-test('ask permission: holds as long as Cache-Control says, a no for a minute otherwise', async () => {
+test('ask permission: holds as long as Cache-Control says, else a minute', async () => {
   for (const [status, field, holdsMs] of [
     [403, '', 60_000],
     [403, 'max-age=5', 5_000],

@@ -26,7 +26,7 @@ test('authority gate: room for so many orders, no more', () => {
   assert.equal(gate.hasRoom, true);
 });
 
-test('authority gate: closes after failures in a row, longer each time, one order finds out', () => {
+test('authority gate: closes after failures in a row, longer each time', () => {
   const gate = new AuthorityGate('ca');
   for (let i = 1; i < FAILURES_MAX; i++) fail(gate, DOWN, 0);
   assert.equal(gate.closedFor(0), 0);

@@ -87,6 +87,7 @@ export class CertificateLog {
       name,
       issuer,
       problem: problem.type,
+      advice: problem.advice,
       reason: problem.message,
       failures: problem.failures,
       ...(nextAttemptMs === 0 ? {} : { next_attempt: stamp(nextAttemptMs) }),

@@ -96,7 +96,7 @@ test('file locks: the lock of a process that is gone is taken over at once', asy
   await lease.release();
 });
 
-test('file locks: one that gives no sign of life is taken over; one that does is not', async (t) => {
+test('file locks: only one that gives no sign of life is taken over', async (t) => {
   const folder = await temporaryFolder(t);
   let isRunning = true;
   const first = await locksIn(folder, { isRunning: () => isRunning }).acquire('issue_a');
@@ -159,7 +159,7 @@ test('file locks: one that cannot be written is no lock', async (t) => {
   const folder = await temporaryFolder(t);
   const files: StoreFileSystem = {
     ...NODE_FILE_SYSTEM,
-    create: () => Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' })),
+    claim: () => Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' })),
   };
   const locks = locksIn(folder, { files });
   await assert.rejects(locks.acquire('issue_a'), /full/);

@@ -146,14 +146,11 @@ export class FileLocks {
   async #create(path: string, text: string): Promise<void> {
     const { folder, files } = this.#options;
     try {
-      await files.create(path, text);
+      await files.claim(path, text);
     } catch (error) {
-      if (codeOf(error) !== 'ENOENT') {
-        if (codeOf(error) !== 'EEXIST') await files.remove(path).catch(() => {});
-        throw error;
-      }
+      if (codeOf(error) !== 'ENOENT') throw error;
       await files.makeFolder(folder);
-      await files.create(path, text);
+      await files.claim(path, text);
     }
   }
 

@@ -20,11 +20,12 @@ async function temporaryFolder(t: TestContext): Promise<string> {
   return folder;
 }
 
+function setTimer(delayMs: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, delayMs);
+  return () => clearTimeout(timer);
+}
+
 function open(folder: string, files: StoreFileSystem = NODE_FILE_SYSTEM): CertificateStore {
-  const setTimer = (delayMs: number, callback: () => void): (() => void) => {
-    const timer = setTimeout(callback, delayMs);
-    return () => clearTimeout(timer);
-  };
   return openFileStore({
     folder,
     files,
@@ -38,7 +39,14 @@ type Call = keyof StoreFileSystem;
 
 /** The file system, but that `fault` is asked before each call that may change something. */
 function faulty(fault: (call: Call, path: string) => void): StoreFileSystem {
-  const changing: readonly Call[] = ['create', 'rename', 'syncFolder', 'makeFolder', 'remove'];
+  const changing: readonly Call[] = [
+    'create',
+    'claim',
+    'rename',
+    'syncFolder',
+    'makeFolder',
+    'remove',
+  ];
   const wrapped: Record<string, unknown> = { ...NODE_FILE_SYSTEM };
   for (const call of changing) {
     const real = NODE_FILE_SYSTEM[call] as (...args: unknown[]) => Promise<unknown>;
@@ -62,7 +70,7 @@ test('file store: reads what was written, lists it, removes it', async (t) => {
   await store.write('certificates/ca/b/b.pem', 'two');
   await store.write('other/c.json', 'three');
   assert.equal(await store.read('certificates/ca/a/a.pem'), 'one');
-  assert.deepEqual([...(await store.readAll('certificates'))].sort(), [
+  assert.deepEqual([...(await store.readAll('certificates'))].toSorted(), [
     ['certificates/ca/a/a.pem', 'one'],
     ['certificates/ca/b/b.pem', 'two'],
   ]);
@@ -103,7 +111,7 @@ test('file store: keys that lead elsewhere are refused', async (t) => {
   }
 });
 
-test('file store: after a crash between any two steps a value is the old or the new one', async (t) => {
+test('file store: after a crash at any step a value is the old or the new one', async (t) => {
   const folder = await temporaryFolder(t);
   let steps = Infinity;
   for (let died = 0; died < steps; died++) {
@@ -141,7 +149,7 @@ for (const [code, kind] of [
     const folder = await temporaryFolder(t);
     await open(folder).write('a/key.pem', 'old');
     const files = faulty((call) => {
-      if (call === 'create') throw systemError(code);
+      if (call === 'create' || call === 'claim') throw systemError(code);
     });
     const store = open(folder, files);
     await assert.rejects(store.write('a/key.pem', 'new'), (error) => {
@@ -154,7 +162,7 @@ for (const [code, kind] of [
   });
 }
 
-test('file store: the check before an order finds a disk that forgets, and leaves nothing', async (t) => {
+test('file store: the check before an order finds a disk that forgets', async (t) => {
   const folder = await temporaryFolder(t);
   await checkStore(open(folder));
   assert.deepEqual(await readdir(join(folder, 'trials')), []);
@@ -178,7 +186,7 @@ test('file store: a file that cannot be read hides no other one', async (t) => {
   await chmod(join(folder, 'certificates/ca/a/a.pem'), 0o600);
 });
 
-test('file store: tidying up takes away what was cut short long ago, and nothing else', async (t) => {
+test('file store: tidying up takes away what was cut short long ago only', async (t) => {
   const folder = await temporaryFolder(t);
   const store = open(folder);
   await store.write('a/key.pem', 'one');
@@ -187,6 +195,6 @@ test('file store: tidying up takes away what was cut short long ago, and nothing
   await utimes(join(folder, 'a', '.old.tmp'), seconds, seconds);
   await utimes(join(folder, 'a', '.new.tmp'), 1_800_000_000, 1_800_000_000);
   await store.tidy();
-  assert.deepEqual((await readdir(join(folder, 'a'))).sort(), ['.new.tmp', 'key.pem']);
+  assert.deepEqual((await readdir(join(folder, 'a'))).toSorted(), ['.new.tmp', 'key.pem']);
   assert.equal(await readFile(join(folder, 'a', 'key.pem'), 'utf8'), 'one');
 });

@@ -68,7 +68,7 @@ function outcomes(lines: Awaited<ReturnType<typeof importState>>): Record<string
   return Object.fromEntries(lines.map(({ name, outcome }) => [name, outcome]));
 }
 
-test('import: takes over certificates and accounts of Caddy, and again changes nothing', async (t) => {
+test('import: takes over what Caddy has, and again changes nothing', async (t) => {
   const folder = await caddyFolder(t);
   const found = readCaddyFolder(folder)!;
   const store = new MemoryStore();
@@ -150,8 +150,11 @@ test('import: a store that is full is said for each, and nothing throws', async 
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
 
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
+}
+
 function traefikFile(uri: string): string {
-  const base64 = (text: string): string => Buffer.from(text).toString('base64');
   const { chain, key } = pairFor('shop.example.com', 'www.example.com');
   const certificate = {
     domain: { main: 'shop.example.com', sans: ['www.example.com'] },
@@ -173,7 +176,7 @@ function traefikFile(uri: string): string {
   });
 }
 
-test('import: takes over acme.json; a certificate of two names stands for each of them', async () => {
+test('import: takes over acme.json; one of two names stands for each of them', async () => {
   const store = new MemoryStore();
   const found = readTraefikFile(traefikFile(ACCOUNT_URL), '')!;
   const lines = await importState(store, found, START_MS);

@@ -31,6 +31,8 @@ import {
 
 /** A store that was just tried is not tried again. */
 const CHECK_AGE_MS = 10_000;
+/** An order waits no longer for what DNS says; a failure is explained by it all the same. */
+const LOOK_WAIT_MS = 3_000;
 
 export interface IssueAttemptOptions {
   readonly store: CertificateStore;
@@ -38,6 +40,8 @@ export interface IssueAttemptOptions {
   readonly random: () => number;
   /** By Issuer.key; made on demand. */
   readonly gate: (issuerKey: string) => AuthorityGate;
+  /** Calls back once after `delayMs`. @returns cancels it */
+  readonly setTimer: (delayMs: number, callback: () => void) => () => void;
   /** Looks for what would make an order fail; null: not. */
   readonly preflight: Preflight | null;
 }
@@ -144,8 +148,8 @@ export class IssueAttempts {
     const { names, stored } = record;
     const closed = this.#blocked(record, issuer);
     if (closed !== null) return closed;
-    const hints = await this.#hints(record, issuer, signal);
-    const certain = hints.filter(({ isCertain }) => isCertain);
+    const look = this.#look(record, issuer, signal);
+    const certain = (await this.#orLate(look)).filter(({ isCertain }) => isCertain);
     if (certain.length > 0) {
       const error = new IssueError(messages(certain), { advice: 'fix' });
       return { issuer, error, type: 'preflight' };
@@ -168,7 +172,7 @@ export class IssueAttempts {
     } catch (thrown) {
       const failure = failureOf(issuer, thrown, signal);
       gate.end(failure.error, waitOf(failure.error, clock), clock.nowMs());
-      return withHints(failure, hints);
+      return withHints(failure, await look);
     }
   }
 
@@ -186,7 +190,7 @@ export class IssueAttempts {
   }
 
   /** What stands in the way, where an order is likely to fail. */
-  async #hints(
+  async #look(
     record: ManagedCertificate,
     issuer: Issuer,
     signal: AbortSignal,
@@ -196,6 +200,17 @@ export class IssueAttempts {
     if (preflight === null || issuer.kind !== 'acme' || isTrusted) return [];
     record.step = 'looking at DNS before the order';
     return preflight(record.names, issuer, signal);
+  }
+
+  /** Nothing when it takes too long. */
+  async #orLate(look: Promise<readonly PreflightFinding[]>): Promise<readonly PreflightFinding[]> {
+    const late = Promise.withResolvers<readonly PreflightFinding[]>();
+    const cancel = this.#options.setTimer(LOOK_WAIT_MS, () => late.resolve([]));
+    try {
+      return await Promise.race([look, late.promise]);
+    } finally {
+      cancel();
+    }
   }
 
   /** A3. */

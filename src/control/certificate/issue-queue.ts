@@ -103,10 +103,10 @@ export class IssueQueue {
       await this.#options.run(record);
     } finally {
       authority.leave();
-      if (!this.#isClosed) {
-        this.#start();
-        this.wake();
-      }
+      // Its own next time; what else is due waits in its lane already.
+      const untilMs = record.untilAttempt(this.#options.clock);
+      this.#lookIn(Math.min(LOOK_MAX_MS, Math.max(LOOK_MIN_MS, untilMs)));
+      if (!this.#isClosed) this.#start();
     }
   }
 }

@@ -21,6 +21,7 @@ import type { StoredCertificate } from './stored-certificate.ts';
 
 /** After an attempt that was broken off by us. */
 const ABORTED_RETRY_MS = 15_000;
+const BUG_RETRY_MS = 10 * 60_000;
 /** Waiting for limits: looked at again at least so often. */
 const BLOCKED_MAX_MS = 6 * 3_600_000;
 /** An authority's certificate that begins longer ago than this was made by another clock. */
@@ -57,6 +58,10 @@ export class JobRunner {
     this.#running.add(work);
     try {
       await work;
+    } catch (error) {
+      // A bug of ours ends one attempt, not the proxy.
+      record.retryAtMs = this.#options.clock.nowMs() + BUG_RETRY_MS;
+      this.#trouble(record, `the attempt failed unexpectedly: ${String(error)}`);
     } finally {
       this.#running.delete(work);
       record.job = null;

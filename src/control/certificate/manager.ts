@@ -1,7 +1,7 @@
 /**
  * Certificate manager: has a certificate for every name that the configuration wants one for, and
- * keeps it. Puts the parts together: the store, the queue of attempts, the watch of renewal windows,
- * what is got on demand, and what is served.
+ * keeps it. Puts the parts together: the store, the queue of attempts, the watch of renewal
+ * windows, what is got on demand, and what is served.
  *
  * N1  what is served stays served until there is something newer, or nobody wants it any more.
  * N2  a configuration never breaks off an order that is still wanted.
@@ -118,7 +118,7 @@ export class CertificateManager implements CertificateDesk {
     this.#nextCleanMs = clock.nowMs() + FIRST_CLEAN_MS;
     const gate = (key: string): AuthorityGate => this.#gate(key);
     this.#runner = new JobRunner({
-      attempts: new IssueAttempts({ store, clock, random, gate, preflight }),
+      attempts: new IssueAttempts({ store, clock, random, gate, preflight, setTimer }),
       clock,
       random,
       book: this.#book,
@@ -367,7 +367,8 @@ export class CertificateManager implements CertificateDesk {
       record.restUntilMs = Math.max(record.restUntilMs, restMs);
     }
     const where = jumpMs > 0 ? 'forward' : 'back';
-    this.#trouble('', `the system clock jumped ${where} by ${roundText(Math.abs(jumpMs))}`);
+    const text = roundText(Math.abs(jumpMs));
+    this.#trouble('', `the system clock jumped ${where} by ${text}, or the machine slept`);
   }
 
   /** Certificates that the store did not take when they were issued. */

@@ -91,7 +91,10 @@ export class OnDemand {
       return;
     }
     this.#flights.add(name);
-    void this.#fly(name, peerAddress).finally(() => {
+    const flight = this.#fly(name, peerAddress).catch((error: unknown) => {
+      this.#options.onTrouble(name, `it failed unexpectedly: ${String(error)}`);
+    });
+    void flight.then(() => {
       this.#flights.delete(name);
       this.#options.settled(name);
     });
@@ -134,7 +137,7 @@ export class OnDemand {
     if ((await this.#permission(name, peerAddress, issuer)) !== 'yes') return false;
     const budget = this.#perIssuer.get(issuer.name)!;
     if (budget.wait('', clock.nowMs()) > 0) {
-      const message = `${issuer.name} has had all its new names of this hour; raise on-demand.per-hour`;
+      const message = `${issuer.name} has had its new names of this hour; raise per-hour`;
       onTrouble(name, message);
       return false;
     }

@@ -84,15 +84,14 @@ export class RecordSet {
     const known = this.#records.get(wish.unit);
     const record = known ?? new ManagedCertificate(wish);
     record.label = wish.label;
-    const before = record.issuers.map(({ key }) => key).join(' ');
+    const before = record.issuers;
     record.issuers = wish.issuers;
-    const isOther = before !== wish.issuers.map(({ key }) => key).join(' ');
     if (known === undefined) {
       this.#records.set(wish.unit, record);
       record.stored = this.#best(record);
       this.#plan(record);
-    } else if (isOther) {
-      // What an authority said that is not asked any more does not count.
+    } else if (!isSame(before, wish.issuers)) {
+      // What failed may have been put right: nobody wants to wait for hours after that.
       record.failures = 0;
       record.retryAtMs = 0;
       record.problem = null;
@@ -130,4 +129,8 @@ export class RecordSet {
     const spreadMs = Math.min(LOOK_SPREAD_MAX_MS, this.#units.size * LOOK_GAP_MS);
     record.lookAtMs = clock.nowMs() + FIRST_LOOK_MS + this.#random() * spreadMs;
   }
+}
+
+function isSame(before: readonly Issuer[], after: readonly Issuer[]): boolean {
+  return before.length === after.length && before.every((issuer, index) => issuer === after[index]);
 }

@@ -8,9 +8,10 @@ import { isAddressName } from '../config/certificate-name.ts';
 
 /** Second-level labels under two-letter domains that names are registered below. */
 const SECOND_LEVELS = new Set(
-  'ac co com edu gob gouv gov gv id info kr ltd me mil name ne net nom nsw nt or org plc pro qld sa sch tas vic wa web asn'.split(
-    ' ',
-  ),
+  (
+    'ac asn co com edu gob gouv gov gv id info kr ltd me mil name ne net nom nsw nt or org plc ' +
+    'pro qld sa sch tas vic wa web'
+  ).split(' '),
 );
 /** Suffixes of services that give names away, each name to another person. */
 const SHARED_SUFFIXES: readonly string[] = [

@@ -12,8 +12,11 @@ function life(durationMs: number): { notBeforeMs: number; notAfterMs: number } {
   return { notBeforeMs: 0, notAfterMs: durationMs };
 }
 
+function left(durationMs: number): number {
+  return durationMs - latestRenewal(life(durationMs));
+}
+
 test('renewal plan: the last moment is a sixth of the life or a day before the end', () => {
-  const left = (durationMs: number): number => durationMs - latestRenewal(life(durationMs));
   assert.equal(left(90 * DAY), 15 * DAY);
   assert.equal(left(160 * HOUR), (160 * HOUR) / 6);
   assert.equal(left(4 * DAY), DAY);
@@ -21,7 +24,7 @@ test('renewal plan: the last moment is a sixth of the life or a day before the e
   assert.equal(left(0), 0);
 });
 
-test('renewal plan: without a window it is at a third of the life left, or at half for short ones', () => {
+test('renewal plan: without a window at a third left, or at half for short lives', () => {
   for (const [durationMs, from, to] of [
     [90 * DAY, 0.6, 0.667],
     [45 * DAY, 0.6, 0.667],
@@ -85,7 +88,7 @@ test('renewal plan: what a store holds is looked at', () => {
   for (const value of bad) assert.equal(isRenewalPlan(value), false, JSON.stringify(value));
 });
 
-test('retry schedule: from a minute to six hours, with jitter, never before the authority wants', () => {
+test('retry schedule: from a minute to six hours, never before the authority wants', () => {
   const usual = { advice: 'retry', remainingMs: 0, waitMs: 0 } as const;
   const minutes = (failures: number, random = 0.5): number =>
     retryDelay({ ...usual, failures }, () => random) / 60_000;

@@ -3,8 +3,19 @@
  * put failures between any two of them.
  */
 
+import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, stat, unlink, utimes } from 'node:fs/promises';
+import {
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  unlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 export interface FolderEntry {
@@ -22,6 +33,11 @@ export interface StoreFileSystem {
   /** Creates a file for its owner alone; on disk when it resolves. EEXIST when there is one. */
   create(path: string, text: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
+  /**
+   * Creates a file with all of its text at once: nobody ever sees it empty. EEXIST when there is
+   * one. It need not outlive the machine.
+   */
+  claim(path: string, text: string): Promise<void>;
   /** Makes names in it durable. */
   syncFolder(folder: string): Promise<void>;
   /** With all folders above, for their owner alone; durable when it resolves. */
@@ -55,6 +71,7 @@ export const NODE_FILE_SYSTEM: StoreFileSystem = {
     }
   },
   rename,
+  claim,
   syncFolder,
   async makeFolder(folder) {
     // The topmost folder that was made; undefined when all were there.
@@ -68,8 +85,32 @@ export const NODE_FILE_SYSTEM: StoreFileSystem = {
   },
   remove: unlink,
   touch: (path, wallMs) => utimes(path, wallMs / 1_000, wallMs / 1_000),
-  changedAt: async (path) => (await stat(path)).mtimeMs,
+  async changedAt(path) {
+    // Opening it makes a network file system look at the server; `stat` alone may be a minute old.
+    const file = await open(path, 'r');
+    try {
+      return (await file.stat()).mtimeMs;
+    } finally {
+      await file.close();
+    }
+  },
 };
+
+async function claim(path: string, text: string): Promise<void> {
+  const draft = join(dirname(path), `.${randomUUID()}.tmp`);
+  try {
+    await writeFile(draft, text, { flag: 'wx', mode: 0o600 });
+    await link(draft, path);
+  } catch (error) {
+    if (!NO_LINKS.has(codeOf(error))) throw error;
+    await writeFile(path, text, { flag: 'wx', mode: 0o600 });
+  } finally {
+    await unlink(draft).catch(() => {});
+  }
+}
+
+/** File systems that know no second name of a file. */
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');

@@ -11,8 +11,7 @@ import { entryText, packEntries } from './entry-batch.ts';
 import { cleanStore, KEEP_MS } from './housekeeping.ts';
 import { Inventory } from './inventory.ts';
 import { DAY_MS, FakeTime, makePair, MemoryStore, START_MS } from './manager-stage.contract.ts';
-import { KEY_PART_SIZE_MAX } from './certificate-store.ts';
-import { isStoreKey } from './certificate-store.ts';
+import { isStoreKey, KEY_PART_SIZE_MAX } from './certificate-store.ts';
 import { accountKey, certificateKey, keyPart, metaKey, orderKey, unitPart } from './store-keys.ts';
 import type { StoredCertificate } from './stored-certificate.ts';
 import {
@@ -63,7 +62,7 @@ test('stored certificate: what is known of another certificate does not count', 
   }
 });
 
-test('stored certificate: what is damaged is as if it were not there, and hides no other', async () => {
+test('stored certificate: what is damaged is none, and hides no other', async () => {
   const store = new MemoryStore();
   await saveCertificate(store, storedFor('a.example.com'));
   await saveCertificate(store, storedFor('b.example.com'));
@@ -165,21 +164,27 @@ test('acme stores: accounts and orders come back; what is damaged is none', asyn
   }
 });
 
+function daysAgo(days: number): number {
+  return START_MS - days * DAY_MS;
+}
+
+function isWanted(unit: string): boolean {
+  return unit === 'wanted.test';
+}
+
 test('housekeeping: takes away what is long over and not wanted, once a day, by one', async () => {
   const store = new MemoryStore();
-  const end = (daysAgo: number): number => START_MS - daysAgo * DAY_MS;
   await saveCertificate(store, storedFor('fresh.test'));
-  await saveCertificate(store, storedFor('over.test', end(13)));
-  await saveCertificate(store, storedFor('gone.test', end(15)));
-  await saveCertificate(store, storedFor('wanted.test', end(15)));
+  await saveCertificate(store, storedFor('over.test', daysAgo(13)));
+  await saveCertificate(store, storedFor('gone.test', daysAgo(15)));
+  await saveCertificate(store, storedFor('wanted.test', daysAgo(15)));
   const state = { version: 1, names: ['a.test'] } as unknown as never;
   await orderStore(store, () => START_MS - KEEP_MS - 1).save(ISSUER, 'old', state);
   await orderStore(store, () => START_MS - KEEP_MS + 1).save(ISSUER, 'new', state);
   store.values.set('trials/x', 'x');
-  const isWanted = (unit: string): boolean => unit === 'wanted.test';
   const cleaned = await cleanStore(store, START_MS, isWanted);
   assert.deepEqual(cleaned, { certificates: 1, orders: 1 });
-  const left = (await loadCertificates(store)).map(({ unit }) => unit).sort();
+  const left = (await loadCertificates(store)).map(({ unit }) => unit).toSorted();
   assert.deepEqual(left, ['fresh.test', 'over.test', 'wanted.test']);
   assert.ok(!store.values.has('trials/x') && !store.values.has(metaKey(ISSUER, 'gone.test')));
   assert.equal(await cleanStore(store, START_MS + DAY_MS - 1, isWanted), null);
@@ -223,7 +228,7 @@ test('certificate clock: never before what was signed, and jumps are found', () 
   assert.equal(clock.look(), 0);
 });
 
-test('ticket rotation: every 12 hours, with the one before, and over to the next process', async () => {
+test('ticket rotation: every 12 hours, with the one before, across processes', async () => {
   const time = new FakeTime();
   const published: unknown[] = [];
   const tickets = new TicketRotation(null, time.setTimer, (secrets) => published.push(secrets));

@@ -31,8 +31,9 @@ export interface SpecContext {
 }
 
 /** Without what is in TlsSpec. */
-export function limitsSpec({ handshakesPerAddressMax: _, ...limits }: LimitsConfig): LimitsSpec {
-  return limits;
+export function limitsSpec(limits: LimitsConfig): LimitsSpec {
+  const { handshakesPerAddressMax: _, ...rest } = limits;
+  return rest;
 }
 
 export function listenerSpec(listener: ListenerConfig, context: SpecContext): ListenerSpec {

@@ -76,7 +76,7 @@ async function load(text: string, memory = new LoadMemory(), cert = 'c'): Promis
   return config;
 }
 
-test('tls spec: policies, hosts, passthroughs and limits become plain data with indexes', async () => {
+test('tls spec: policies, hosts and passthroughs are plain data with indexes', async () => {
   const { tls, listeners, routes, services, limits } = compile(
     await load(TEXT),
     1,
@@ -132,7 +132,7 @@ test('tls spec: policies, hosts, passthroughs and limits become plain data with 
   );
 });
 
-test('compiler: the TLS part is the same object until it changes, and serves what is asked', async () => {
+test('compiler: the TLS part is the same object until something changes in it', async () => {
   const compiler = new Compiler({ generation: 0, resolveLimits: (limits) => limits });
   const memory = new LoadMemory();
   const first = compiler.compile(await load(TEXT, memory)).snapshot;

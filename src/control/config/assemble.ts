@@ -67,7 +67,16 @@ export interface Assembled {
 }
 
 /** Issues that a damaged file provokes by what is missing from it. */
-const ABSENCE_CODES: readonly string[] = ['PN1104', 'PN1201', 'PN1205', 'PN1206', 'PN1209'];
+const ABSENCE_CODES: readonly string[] = [
+  'PN1104',
+  'PN1201',
+  'PN1205',
+  'PN1206',
+  'PN1209',
+  'PN1213',
+  'PN1214',
+  'PN1216',
+];
 
 /** Decodes, resolves and checks `files`; the first one is the main file. */
 export function assemble(files: readonly ConfigFile[], options: AssembleOptions): Assembled {

@@ -177,7 +177,7 @@ export interface IssuerConfig {
   readonly dns: DnsChallengeConfig | null;
   /** Common name of the root wanted in the chain; empty: the authority's first chain. */
   readonly preferredChain: string;
-  /** Which names it is for: patterns; null: every public name (acme), every other one (internal). */
+  /** Patterns of names it is for; null: every public one (acme), every other one (internal). */
   readonly names: readonly string[] | null;
   readonly onDemand: OnDemandConfig | null;
   /** Life of certificates of an internal issuer. */

@@ -76,7 +76,7 @@ export function dnsOf(
   table: LocatedTable,
   report: Report,
 ): DnsChallengeConfig | null {
-  const { provider, resolvers, ...times } = fields;
+  const { provider } = fields;
   const named = table.entries.get('provider');
   if (named?.kind !== 'string' || named.text !== provider) return null; // Reported already.
   const rows = DNS_SETTINGS[provider];
@@ -98,7 +98,15 @@ export function dnsOf(
       hint: suggest(key, keys),
     });
   }
-  return { provider, settings, resolvers: resolvers.filter((one) => one !== ''), ...times };
+  return {
+    provider,
+    settings,
+    resolvers: fields.resolvers.filter((resolver) => resolver !== ''),
+    propagationTimeoutMs: fields.propagationTimeoutMs,
+    propagationDelayMs: fields.propagationDelayMs,
+    checkPropagation: fields.checkPropagation,
+    ttlSeconds: fields.ttlSeconds,
+  };
 }
 
 /** The value of one setting; empty when there is none, or after an issue. */

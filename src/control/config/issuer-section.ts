@@ -242,12 +242,11 @@ function lintIssuer(
   lintOnDemand(issuer, entries.get('on-demand'), report);
 }
 
-/** Authorities that take no account without one; ZeroSSL gives one to an address. */
+/** Authorities that take no account without one. */
 function lintBinding(issuer: IssuerConfig, at: { readonly spot: Spot }, report: Report): void {
-  const { directory, eab, email } = issuer;
-  const isGoogle = directory.endsWith('.pki.goog/directory');
-  const isMissing = isGoogle || (directory === DIRECTORIES.zerossl && email === '');
-  if (eab !== null || !isMissing) return;
+  const { directory, eab } = issuer;
+  const isNeeded = directory === DIRECTORIES.zerossl || directory.endsWith('.pki.goog/directory');
+  if (eab !== null || !isNeeded) return;
   report({
     severity: 'error',
     code: 'PN1208',

@@ -29,7 +29,8 @@ export interface LoadOptions {
   readonly certificateCheck?: CertificateCheck;
   /**
    * What loads before remember: a load that shares it costs what changed, and nodes that did not
-   * change are the same objects. Of one `middlewareKinds` and `certificateCheck`. Default: nothing is remembered.
+   * change are the same objects. Of one `middlewareKinds` and `certificateCheck`. Default: nothing
+   * is remembered.
    */
   readonly memory?: LoadMemory;
 }

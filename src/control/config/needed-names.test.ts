@@ -70,7 +70,7 @@ test('needed names: hosts of routes on listeners with TLS, public ones and other
   assert.deepEqual(await namesOf(route('a', 'host = "a.example.com", listeners = ["web"]')), []);
 });
 
-test('needed names: what a file, a wildcard or an issuer on demand is for is left out', async () => {
+test('needed names: what files, wildcards and on-demand issuers cover is left out', async () => {
   const hosts = '["a.example.com", "b.file.example.com", "b.example.com", "*.example.com"]';
   const text = route('a', `host = ${hosts}`);
   assert.deepEqual(await namesOf(text + LE + FILE), [
@@ -113,7 +113,7 @@ test('needed names: issuers say which names they are for, in order of preference
     'issuers.corp = { kind = "internal", names = ["*.corp.example.com", "10.0.0.1"] }\n' +
     'issuers.acme = { directory = "https://ca.internal/d", names = ["*.svc.internal"] }\n' +
     LE +
-    'issuers.other = { directory = "zerossl", email = "a@b.c" }\n' +
+    'issuers.other = { directory = "https://acme.example.com/directory" }\n' +
     route('a', 'host = ["a.corp.example.com", "a.svc.internal", "b.internal", "10.0.0.1"]');
   assert.deepEqual(await namesOf(text), [
     'a.corp.example.com corp le other',

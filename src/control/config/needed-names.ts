@@ -95,7 +95,7 @@ export function canIssue({ kind, challenges }: IssuerConfig, name: string): bool
   return !isAddressName(name) || challenges.some((challenge) => challenge !== 'dns-01');
 }
 
-/** Hosts that `rule` may ask for, `*` and regular expressions left out; negated ones do not count. */
+/** Hosts that `rule` may ask for: neither `*` nor regular expressions, nor what it excludes. */
 export function hostsOfRule(rule: Rule): readonly string[] {
   const hosts: string[] = [];
   collectHosts(rule, false, hosts);

@@ -12,8 +12,8 @@ import type { Report } from './issue.ts';
 import type { Located, LocatedString, LocatedTable } from './located.ts';
 import { describe } from './located.ts';
 
-/** Longer texts are no paths to files. */
-const PATH_SIZE_MAX = 200;
+/** Base64 in several lines, or more of it in one than a path would have. */
+const BARE_KEY = /^(?:[A-Za-z0-9+/=]{100,}|[^\n]*\n[^]*)$/;
 
 /** One question to the source, and its answer. */
 export interface NodeRead {
@@ -78,7 +78,7 @@ export class NodeReader {
     if (isPemText(value.text)) return value.text;
     const path = pathOf(value);
     // A key without its first line, perhaps: nothing of it is repeated.
-    if (path.length > PATH_SIZE_MAX || path.includes('\n')) {
+    if (BARE_KEY.test(value.text)) {
       const message = 'this is no path, and no PEM text either';
       const place = { spot: value.spot, part: 'value', isSecret: true } as const;
       report({ severity: 'error', code: 'PN1501', message, ...place });

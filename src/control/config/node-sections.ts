@@ -41,7 +41,7 @@ export const listenerSchema = object('An address to accept connections on.', {
 });
 
 const endpointUrl = text<EndpointUrl>({
-  doc: 'Where the origin listens: `http://`, `https://` or `tcp://` and `host:port`, or `unix:/path`.',
+  doc: 'Where the origin is: `http://`, `https://` or `tcp://` with `host:port`, or `unix:/path`.',
   typeText: 'endpoint',
   fallback: NO_ENDPOINT,
   parse: parseEndpointUrl,

@@ -145,8 +145,8 @@ export const limitsSchema = object('What a client or an origin may ask of the pr
   handshakesPerAddressMax: integer({
     key: 'handshakes-per-address',
     doc:
-      'TLS handshakes a second and client address, which is a /64 for IPv6, of the whole process; ' +
-      '0: no limit.',
+      'TLS handshakes a second and client address, which is a /64 for IPv6, of the whole ' +
+      'process; 0: no limit.',
     default: 0,
     min: 0,
     max: 1_000_000,

@@ -93,8 +93,8 @@ export const routeSchema = object('Which requests go to which service.', {
   }),
   plainHttp: choice(['auto', 'serve', 'redirect', 'refuse'], {
     doc:
-      'What happens on listeners without TLS. `redirect`: to HTTPS; `refuse`: status 403. `auto`: ' +
-      'redirect when the route is on a listener with TLS too and every host of it has a ' +
+      'What happens on listeners without TLS. `redirect`: to HTTPS; `refuse`: status 403. ' +
+      '`auto`: redirect when the route is on a listener with TLS too and every host of it has a ' +
       'certificate there or an issuer; otherwise serve.',
     default: 'auto',
   }),

@@ -7,7 +7,7 @@ import { isTcpEndpoint } from './endpoint-url.ts';
 import type { Report } from './issue.ts';
 import type { Graph } from './reference-lint.ts';
 
-/** Reports routes whose service is for connections, and passthroughs whose service is for requests. */
+/** Reports routes with a service for connections, and passthroughs with one for requests. */
 export function lintUses(config: Config, graph: Graph, report: Report): void {
   const services = new Map(config.services.map((service) => [service.name, service]));
   const add = (route: string, message: string, hint: string): void => {

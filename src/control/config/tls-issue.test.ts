@@ -33,7 +33,9 @@ const CASES: readonly Case[] = [
   { code: 'PN1212', text: `${TLS}${PASS.replace('"t"', '"s"')}`, at: [2, 63, 66] },
   {
     code: 'PN1212',
-    text: 'routes.h = { path = "/", service = "t" }\nservices.t = { endpoints = ["unix:/a"], proxy-protocol = "v2" }',
+    text:
+      'routes.h = { path = "/", service = "t" }\n' +
+      'services.t = { endpoints = ["unix:/a"], proxy-protocol = "v2" }',
     at: [1, 36, 39],
   },
   {
@@ -73,7 +75,9 @@ const CASES: readonly Case[] = [
   { code: 'PN1321', text: 'tls.default.deny-fingerprints = ["x"]', at: [1, 34, 37] },
   {
     code: 'PN1322',
-    text: 'services.u = { endpoints = ["https://a"], tls.pins = ["x"] }\nroutes.u = { path = "/", service = "u" }',
+    text:
+      'services.u = { endpoints = ["https://a"], tls.pins = ["x"] }\n' +
+      'routes.u = { path = "/", service = "u" }',
     at: [1, 55, 58],
   },
   { code: 'PN1323', text: `${TLS}issuers.x.directory = "http://a.com/d"`, at: [2, 23, 39] },
@@ -128,7 +132,7 @@ const CASES: readonly Case[] = [
     text: `${TLS}${TCP}routes.p = { mode = "passthrough", service = "t" }`,
     at: [3, 8, 9],
   },
-  { code: 'PN1208', text: `${TCP}${PASS}`, at: [2, 21, 34] },
+  { code: 'PN1205', text: `${TCP}${PASS}`, at: [2, 21, 34] },
   {
     code: 'PN1208',
     text: `${TLS}${TCP}${PASS.replace(' }', ', listeners = ["web"] }')}`,
@@ -140,7 +144,7 @@ const CASES: readonly Case[] = [
     at: [3, 26, 29],
   },
   {
-    code: 'PN1208',
+    code: 'PN1205',
     text: 'tls.old = {}\nroutes.h = { host = "a.local", tls = "old", service = "s" }',
     at: [2, 38, 43],
   },

@@ -68,8 +68,10 @@ class TlsLint {
       const { name, tls } = route;
       const isSecure = this.#listenersOf(route.listeners).length > 0;
       if (tls !== null && !isSecure) {
-        const message = 'the route is on no listener with TLS';
-        this.#add('PN1208', 'routes', name, 'tls', { message });
+        this.#add('PN1205', 'routes', name, 'tls', {
+          severity: 'warning',
+          message: `the policy of route \`${name}\` is never used: it is on no listener with TLS`,
+        });
       }
       if (plainHttp === 'redirect' && httpsListener(route, this.#secure) === null) {
         this.#add('PN1216', 'routes', name, 'plain-http', {
@@ -83,9 +85,10 @@ class TlsLint {
   #lintPassthroughs(): void {
     for (const { name, listeners } of this.#config.passthroughs) {
       if (this.#secure.length === 0) {
-        this.#add('PN1208', 'routes', name, 'mode', {
-          message: 'there is no listener with TLS, so nothing can be passed through',
-          hint: 'give the listener `tls = "default"`',
+        this.#add('PN1205', 'routes', name, 'mode', {
+          severity: 'warning',
+          message: `passthrough \`${name}\` is never used: no listener has TLS`,
+          hint: 'give a listener `tls = "default"`',
         });
       }
       for (const own of listeners ?? []) {
@@ -108,8 +111,9 @@ class TlsLint {
         const other = passed.get(host);
         if (other === undefined) passed.set(host, name);
         else {
-          const message = `\`${host}\` is passed through by \`${other}\` already, on listener \`${listener.name}\``;
-          this.#add('PN1210', 'routes', name, 'sni', { message, related: other });
+          const message = `\`${host}\` is passed through by \`${other}\` already`;
+          const hint = `both are on listener \`${listener.name}\``;
+          this.#add('PN1210', 'routes', name, 'sni', { message, hint, related: other });
         }
       }
     }

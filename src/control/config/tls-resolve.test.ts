@@ -40,7 +40,9 @@ test('plain http: auto redirects when HTTPS would work for every host of the rou
     ['elsewhere only', SECURE + LE + route('host = "a.com", listeners = ["web"]'), 'serve 443'],
     [
       'port 443 if there is one',
-      `${SECURE}listeners.main = { address = ":443", tls = "default" }\n${route('host = "a.internal"')}`,
+      SECURE +
+        'listeners.main = { address = ":443", tls = "default" }\n' +
+        route('host = "a.internal"'),
       'redirect 443',
     ],
     ['told to serve', SECURE + route('host = "a.internal", plain-http = "serve"'), 'serve 443'],
@@ -70,9 +72,11 @@ test('plain http: what did not change is the same object at the next load', asyn
   assert.equal(now?.plainHttp, 'serve');
 });
 
+async function hsts(value: string): Promise<string> {
+  return (await plainHttp(route(`path = "/", hsts = ${value}`)))[0]!.hsts;
+}
+
 test('hsts: is a year, or what is said', async () => {
-  const hsts = async (value: string) =>
-    (await plainHttp(route(`path = "/", hsts = ${value}`)))[0]!.hsts;
   assert.equal(await hsts('true'), 'max-age=31536000');
   assert.equal(await hsts('false'), '');
   assert.equal(await hsts('{ max-age = "1d" }'), 'max-age=86400');

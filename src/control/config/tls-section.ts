@@ -81,8 +81,8 @@ export const tlsPolicySchema = object('How TLS is spoken with clients.', {
     }),
     {
       doc:
-        'JA4 fingerprints of clients that are turned away. A convenience, no protection: a client ' +
-        'can take on any fingerprint.',
+        'JA4 fingerprints of clients that are turned away. A convenience, no protection: a ' +
+        'client can take on any fingerprint.',
     },
   ),
   handshakeTimeoutMs: duration({
@@ -158,7 +158,7 @@ function wholeCiphers(
   ciphers: readonly string[],
   { maxVersion }: Pick<PolicyFields, 'maxVersion'>,
 ): readonly string[] {
-  const isWhole = maxVersion === '1.2' || ciphers.some((cipher) => CIPHERS_1_3.includes(cipher));
+  const isWhole = maxVersion === '1.2' || ciphers.some(isFor13);
   return isWhole ? ciphers : [...CIPHERS_1_3.slice(0, 3), ...ciphers];
 }
 
@@ -172,11 +172,14 @@ function lintVersions(
     const spot = (entries.get('max-version') ?? entries.get('min-version') ?? table).spot;
     return doNotFit(report, spot, '`min-version` is newer than `max-version`');
   }
-  const isFor13 = (cipher: string): boolean => CIPHERS_1_3.includes(cipher);
   const spot = (entries.get('ciphers') ?? table).spot;
   if (minVersion === '1.2' && ciphers.every(isFor13)) {
     doNotFit(report, spot, 'no cipher is for TLS 1.2', 'add one, or set `min-version = "1.3"`');
   }
+}
+
+function isFor13(cipher: string): boolean {
+  return CIPHERS_1_3.includes(cipher);
 }
 
 /** A list that is there must say something; without it the default holds. */

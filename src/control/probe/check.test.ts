@@ -35,9 +35,10 @@ async function listen(server: Server, path?: string): Promise<CheckTarget> {
   if (path === undefined) server.listen(0, '127.0.0.1');
   else server.listen(path);
   await once(server, 'listening');
-  if (path !== undefined) return { kind: 'unix', host: path, port: 0, authority: 'localhost' };
+  if (path !== undefined)
+    return { kind: 'unix', host: path, port: 0, authority: 'localhost', tls: null };
   const { port } = server.address() as AddressInfo;
-  return { kind: 'tcp', host: '127.0.0.1', port, authority: `app:${port}` };
+  return { kind: 'tcp', host: '127.0.0.1', port, authority: `app:${port}`, tls: null };
 }
 
 function ask(
@@ -182,7 +183,13 @@ test('checks: reach unix sockets, and another port of the same host', async () =
 });
 
 test('http check: a field value that cannot be sent is a verdict, not an exception', async () => {
-  const target: CheckTarget = { kind: 'tcp', host: '127.0.0.1', port: 9, authority: 'a' };
+  const target: CheckTarget = {
+    kind: 'tcp',
+    host: '127.0.0.1',
+    port: 9,
+    authority: 'a',
+    tls: null,
+  };
   const verdict = await ask(target, { host: 'two\nlines' });
   assert.equal(verdict, 'the request cannot be written: see `host` and `headers`');
 });

@@ -3,6 +3,7 @@
  */
 
 import type { StatusRange } from '../../contract/resilience.ts';
+import type { UpstreamTlsSpec } from '../../contract/tls.ts';
 import type { HealthCheckConfig } from '../config/config.ts';
 
 /** Whom to ask. */
@@ -13,6 +14,8 @@ export interface CheckTarget {
   readonly port: number;
   /** Host field unless the check names another. */
   readonly authority: string;
+  /** How the endpoint is spoken to over TLS; null: it is not. */
+  readonly tls: UpstreamTlsSpec | null;
 }
 
 /**
@@ -68,8 +71,22 @@ export function verdictOf(error: Error): Verdict {
     return verdictOf(error.errors.at(-1) as Error);
   }
   if (code.startsWith('HPE_')) return 'the answer is not HTTP';
+  if (isTlsProblem(code)) return `the TLS handshake failed: ${reasonOf(error)}`;
   const known = REASONS[code];
   return known === undefined ? `connecting failed: ${code === '' ? error.message : code}` : known;
+}
+
+/** As Node and OpenSSL name them. */
+function isTlsProblem(code: string): boolean {
+  return /^(?:ERR_TLS|ERR_SSL|EPROTO|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_)/.test(
+    code,
+  );
+}
+
+/** OpenSSL writes its reason last, after numbers and file names that tell nobody anything. */
+function reasonOf({ message }: Error): string {
+  const reason = /:SSL routines:[^:]*:([^:]+)/.exec(message)?.[1];
+  return reason ?? message.split('\n')[0]!.slice(0, 200);
 }
 
 /** `200-399, 404` */

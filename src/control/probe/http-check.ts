@@ -5,10 +5,14 @@
 
 import { request } from 'node:http';
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
+import { request as secureRequest } from 'node:https';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 
 import type { HealthCheckConfig } from '../config/config.ts';
 import type { CheckTarget, RunCheck, Verdict } from './check.ts';
 import { addressOf, formatStatuses, hasStatus, verdictOf } from './check.ts';
+import { hasPin, secureOptions } from './check-tls.ts';
 
 /** Bytes of a body that are read, and searched. */
 const BODY_SIZE_MAX = 65_536;
@@ -24,10 +28,18 @@ export const httpCheck: RunCheck = (target, config, done) => {
     stop();
     done(verdict);
   };
-  const outgoing = tryRequest(requestOptions(target, config));
+  const outgoing = tryRequest(target, config);
   if (outgoing === null) {
     queueMicrotask(() => finish('the request cannot be written: see `host` and `headers`'));
     return stop;
+  }
+  const pins = target.tls?.pins ?? [];
+  if (pins.length > 0) {
+    outgoing.on('socket', (socket: Socket) => {
+      socket.once('secureConnect', () => {
+        if (!hasPin(socket as TLSSocket, pins)) finish('its public key is none of `pins`');
+      });
+    });
   }
   outgoing.on('response', (response) => judge(response, config, finish));
   // A request that is answered by switching protocols is not answered.
@@ -38,9 +50,11 @@ export const httpCheck: RunCheck = (target, config, done) => {
 };
 
 /** @returns null when a field value is not one */
-function tryRequest(options: RequestOptions): ClientRequest | null {
+function tryRequest(target: CheckTarget, config: HealthCheckConfig): ClientRequest | null {
+  const options = requestOptions(target, config);
   try {
-    return request(options);
+    if (target.tls === null) return request(options);
+    return secureRequest({ ...options, ...secureOptions(target.tls, target.host) });
   } catch {
     return null;
   }

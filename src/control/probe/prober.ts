@@ -12,6 +12,8 @@
 
 import { formatDuration } from '../../base/duration.ts';
 import { endpointId } from '../../contract/health.ts';
+import { isSame } from '../../base/is-same.ts';
+import type { UpstreamTlsSpec } from '../../contract/tls.ts';
 import type { EndpointConfig, HealthCheckConfig, ServiceConfig } from '../config/config.ts';
 import type { CheckTarget, RunCheck, Verdict } from './check.ts';
 import type { CheckResult } from './endpoint-record.ts';
@@ -82,11 +84,11 @@ export class Prober {
     const before = this.#subjects;
     this.#subjects = new Map();
     this.#targets = new Map();
-    for (const { name, healthCheck, endpoints } of services) {
+    for (const { name, healthCheck, endpoints, tls } of services) {
       const configText = JSON.stringify(healthCheck);
       for (const endpoint of endpoints) {
         const id = endpointId(name, endpoint.key);
-        const target = targetOf(endpoint);
+        const target = targetOf(endpoint, tls);
         this.#targets.set(id, target);
         if (healthCheck === null) continue;
         const known = before.get(id);
@@ -222,15 +224,9 @@ const CONNECT: HealthCheckConfig = {
   initial: 'up',
 };
 
-function targetOf({ kind, host, port, authority }: EndpointConfig): CheckTarget {
-  return { kind, host, port, authority };
-}
-
-function isSame({ kind, host, port, authority }: CheckTarget, other: CheckTarget): boolean {
-  return (
-    kind === other.kind &&
-    host === other.host &&
-    port === other.port &&
-    authority === other.authority
-  );
+function targetOf(
+  { kind, host, port, authority, isTls }: EndpointConfig,
+  tls: UpstreamTlsSpec | null,
+): CheckTarget {
+  return { kind, host, port, authority, tls: isTls ? tls : null };
 }

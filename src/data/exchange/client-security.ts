@@ -7,6 +7,7 @@
  */
 
 import { isSame } from '../../base/is-same.ts';
+import type { ClientAuthMode } from '../../contract/tls.ts';
 import type { TlsInfo } from '../io/backend.ts';
 import type { LinkedPolicy } from '../tls/linked-tls.ts';
 
@@ -39,9 +40,7 @@ export function clientSecurity(
   serverName: string,
   fingerprint: string,
 ): ClientSecurity {
-  const { clientAuth } = policy.spec;
-  const verifies = clientAuth === 'verify' || clientAuth === 'verify-if-given';
-  const isClientVerified = verifies && info.peerCertificate !== null;
+  const isClientVerified = info.peerCertificate !== null && verifies(policy.spec.clientAuth);
   return { info, isClientVerified, serverName, fingerprint, policy };
 }
 
@@ -55,6 +54,11 @@ export function needsOtherConnection(made: LinkedPolicy, wanted: LinkedPolicy): 
   const before = made.spec;
   const now = wanted.spec;
   if (before.name !== now.name || before.clientAuth !== now.clientAuth) return true;
-  if (now.clientAuth === 'none' || now.clientAuth === 'request') return false;
+  if (!verifies(now.clientAuth)) return false;
   return !isSame(before.clientCas, now.clientCas) || !isSame(before.clientCrls, now.clientCrls);
+}
+
+/** True when certificates that clients show are compared with the policy's authorities. */
+function verifies(clientAuth: ClientAuthMode): boolean {
+  return clientAuth === 'verify' || clientAuth === 'verify-if-given';
 }

@@ -5,7 +5,13 @@
 import assert from 'node:assert/strict';
 
 import { Fault } from '../../contract/fault.ts';
-import { LOOPBACK, connectTarget, isOver, secureAccepted, useEverything } from './backend-pair.contract.ts';
+import {
+  LOOPBACK,
+  connectTarget,
+  isOver,
+  secureAccepted,
+  useEverything,
+} from './backend-pair.contract.ts';
 import type { IoHarness, PairTls } from './backend-pair.contract.ts';
 import { BackendProbe } from './backend-probe.contract.ts';
 import { CHUNK_HEADROOM } from './backend.ts';

@@ -301,8 +301,8 @@ export interface IoBackend {
   /**
    * Makes an accepted connection a TLS server. `chunk.bytes[start, end)` is what was read from it
    * so far, from the first byte of the ClientHello on; borrowed for the call. Nothing may have been
-   * written. The connection is `resume`d by this. `onOpen` follows, or `onClose`; until then nothing
-   * is read and nothing may be written. Plain bytes never reach `onReadable` from here on.
+   * written. The connection is `resume`d by this. `onOpen` follows, or `onClose`; until then
+   * nothing is read and nothing may be written. Plain bytes never reach `onReadable` from here on.
    * @param alpn protocols in order of preference; a client that offers ALPN without any of them is
    *             refused with the alert no_application_protocol (RFC 7301 §3.2). Empty: ignored.
    */

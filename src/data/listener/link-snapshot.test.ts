@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { createMetricBuffer } from '../../contract/metric-layout.ts';
+import { latin1Text } from '../../base/ascii.ts';
+import { createMetricBuffer, routeBase } from '../../contract/metric-layout.ts';
 import type {
   EndpointSpec,
   LimitsSpec,
@@ -13,6 +14,7 @@ import type {
   TransportSpec,
 } from '../../contract/snapshot.ts';
 import { RANK_NONE } from '../../contract/router-tables.ts';
+import type { PassthroughSpec } from '../../contract/tls.ts';
 import { NO_TLS } from '../../contract/tls.ts';
 import type { Middleware } from '../chain/middleware.ts';
 import { Simulation } from '../io/sim/simulation.ts';
@@ -161,6 +163,43 @@ test('linkSnapshot: what did not change is not linked again', () => {
   }
   assert.equal(second.trustedProxies[0], first.trustedProxies[0]);
   assert.equal(made.length, 3);
+});
+
+const PASSED: PassthroughSpec = {
+  name: 'db',
+  hosts: ['db.test'],
+  listeners: null,
+  service: 1,
+  streamsOnChangeMs: -1,
+  metricIndex: 7,
+};
+
+test('linkSnapshot: passthroughs are routes without a chain, and follow their service', () => {
+  const { tools } = openTools();
+  const tls = { ...NO_TLS, passthroughs: [PASSED] };
+  const first = linkSnapshot({ ...FIRST, tls }, tools, null);
+  const [passed] = first.passthroughs;
+  assert.equal(passed!.service, first.services[1]);
+  assert.equal(passed!.chain, null);
+  assert.equal(passed!.metricBase, routeBase(7));
+  const second = linkSnapshot({ ...FIRST, tls, generation: 2 }, tools, first);
+  assert.equal(second.passthroughs, first.passthroughs);
+  assert.equal(second.tls, first.tls);
+  const services = FIRST.services.with(1, service('t', 1, 82));
+  const third = linkSnapshot({ ...FIRST, tls, services }, tools, second);
+  assert.equal(third.passthroughs[0]!.service, third.services[1]);
+  assert.equal(third.tls, first.tls);
+  assert.equal(linkSnapshot(FIRST, tools, third).passthroughs.length, 0);
+});
+
+test('linkSnapshot: the line of HSTS is made once, and an empty one not at all', () => {
+  const { tools } = openTools();
+  const hsts = { ...route('a', 0, []), hsts: 'max-age=1; preload' };
+  const linked = linkSnapshot({ ...FIRST, routes: [hsts, route('b', 0, [])] }, tools, null);
+  const [first, second] = linked.routes;
+  assert.equal(first!.hsts!.text, 'Strict-Transport-Security: max-age=1; preload\r\n');
+  assert.equal(latin1Text(first!.hsts!.bytes, 0, first!.hsts!.bytes.length), first!.hsts!.text);
+  assert.equal(second!.hsts, null);
 });
 
 test('linkSnapshot: a changed service is linked with its routes; middlewares stay', () => {

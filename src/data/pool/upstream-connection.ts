@@ -112,9 +112,10 @@ export class UpstreamConnection implements ConnectionEvents {
       }
       this.out.flush(connection);
     }
-    const isWritable = start === end || connection.write(chunk, start, end);
+    const isWritable =
+      (start === end || connection.write(chunk, start, end)) && connection.isDrained;
     if (!isWritable) this.awaitWrite();
-    return isWritable && connection.isDrained;
+    return isWritable;
   }
 
   /** True when everything sent has left for the kernel. */
@@ -124,7 +125,8 @@ export class UpstreamConnection implements ConnectionEvents {
 
   /** Sends what `sendHead` and `send` gathered. */
   flush(): boolean {
-    const isWritable = this.connection === null || this.out.flush(this.connection);
+    const { connection } = this;
+    const isWritable = connection === null || (this.out.flush(connection) && connection.isDrained);
     if (!isWritable) this.awaitWrite();
     return isWritable;
   }

@@ -84,6 +84,31 @@ test('log line: JSON has every field, typed', () => {
   });
 });
 
+test('log line: json tells of TLS where there is some', () => {
+  const record = sample();
+  const plain = JSON.parse(render(spec('json'), record)) as Record<string, unknown>;
+  assert.equal(Object.hasOwn(plain, 'tls_version'), false);
+  record.isTls = true;
+  record.tlsVersion = 'TLSv1.3';
+  record.tlsCipher = 'TLS_AES_128_GCM_SHA256';
+  record.serverName = 'shop.example';
+  record.fingerprint = 't13d1516h2_8daaf6152771_e5627efa2ab1';
+  assert.deepEqual(JSON.parse(render(spec('json'), record)), {
+    ...plain,
+    tls_version: 'TLSv1.3',
+    tls_cipher: 'TLS_AES_128_GCM_SHA256',
+    server_name: 'shop.example',
+    fingerprint: 't13d1516h2_8daaf6152771_e5627efa2ab1',
+  });
+  const template = '{tls-version} {tls-cipher} {server-name} {fingerprint}';
+  assert.equal(
+    render(spec('template', template), record),
+    'TLSv1.3 TLS_AES_128_GCM_SHA256 shop.example t13d1516h2_8daaf6152771_e5627efa2ab1\n',
+  );
+  record.clear();
+  assert.equal(render(spec('template', template), record), '- - - -\n');
+});
+
 test('log line: a template writes fields and its own text', () => {
   const template = '{{{time}}} {status} {duration}ms "{referer}" {user-agent} é';
   assert.equal(

@@ -50,6 +50,8 @@ export class Bench implements AcceptanceOwner {
   readonly errors: unknown[] = [];
   readonly wanted: string[] = [];
   readonly acceptances: Acceptance[] = [];
+  /** Bytes of secure connections. */
+  readonly received: number[] = [];
   throwsOnSecure = false;
 
   constructor(changes: BenchChanges = {}) {
@@ -85,6 +87,15 @@ export class Bench implements AcceptanceOwner {
 
   onSecure(acceptance: Acceptance): void {
     if (this.throwsOnSecure) throw new Error('owner');
+    acceptance.connection.events = {
+      onOpen() {},
+      onReadable: (chunk, start, end) => {
+        this.received.push(...chunk.bytes.subarray(start, end));
+      },
+      onWritable() {},
+      onEnd: () => acceptance.connection.close(),
+      onClose() {},
+    };
     this.said.push(`secure ${acceptance.serverName} ${acceptance.policy!.spec.name}`);
   }
 
@@ -133,6 +144,7 @@ export class Bench implements AcceptanceOwner {
     assert.deepEqual(this.errors, []);
     assert.deepEqual(this.sim.chunks.leaks(), []);
     assert.equal(this.cells[WorkerCell.handshakesInProgress], 0);
+    assert.equal(this.worker.waiting.count, 0);
   }
 }
 

@@ -169,13 +169,22 @@ test('acceptance: every state has a time', () => {
   slow.sim.advanceMs(10_000);
   assert.deepEqual(slow.said, [`gone ${Fault.tlsHandshakeTimeout}`]);
 
+  const late = new Bench({ tls: { policies } });
+  const lateHello = late.sim.connectClient(ADDRESS);
+  late.sim.advanceMs(900);
+  lateHello.send(half);
+  late.sim.advanceMs(900);
+  lateHello.send(HELLO.subarray(20));
+  late.sim.advanceMs(50);
+  assert.deepEqual(late.said, ['secure a.test default'], 'its time begins with its first byte');
+
   const stuck = new Bench({ tls: { policies } });
   stuck.sim.handshakeMs = 60_000;
   stuck.send(HELLO, 900);
   assert.deepEqual(stuck.counts(), [0, 0, 0, 1]);
   stuck.sim.advanceMs(300);
   assert.deepEqual(stuck.said, [`gone ${Fault.tlsHandshakeTimeout}`]);
-  for (const bench of [silent, slow, stuck]) bench.check();
+  for (const bench of [silent, slow, late, stuck]) bench.check();
 });
 
 test('acceptance: the time of a handshake is that of its name', () => {

@@ -221,7 +221,6 @@ export class Acceptance implements ConnectionEvents, HelloClient, Waiter {
         return;
       }
       if (result === ProxyResult.more) {
-        this.#wantedSize = 0;
         this.#hold(chunk, start, end, HEADER_SIZE_MAX);
         return;
       }

@@ -115,7 +115,7 @@ test('certificate-table: an update removes first, and replaces what has the same
   assert.equal(table.choose('a.test', NOW_MS), null);
 });
 
-test('certificate-table: the default is the configured one, with its sibling of the other type', () => {
+test('certificate-table: the configured default comes with its sibling of the other type', () => {
   const table = tableOf(
     certificate('first', ['a.test']),
     certificate('e', ['b.test']),
@@ -129,7 +129,7 @@ test('certificate-table: the default is the configured one, with its sibling of 
   assert.equal(idsOf(table.chooseDefault('gone', NOW_MS)), 'first');
 });
 
-test('certificate-table: without a configured default it is the first one of the lowest rank', () => {
+test('certificate-table: otherwise the default is the first one of the lowest rank', () => {
   const table = tableOf(
     certificate('internal', ['local.test'], { rank: 2 }),
     certificate('managed', ['a.test'], { rank: 1 }),

@@ -137,6 +137,7 @@ test('client-hello: refuses what two readers could read differently', () => {
     ['half a version', [[43, [3, 3, 4, 3]]]],
     ['versions of another length', [[43, [4, 3, 4]]]],
     ['an empty identity', [[41, [0, 6, 0, 0, 0, 0, 0, 0, 0, 33]]]],
+    ['an identity without its whole age', [[41, [0, 7, 0, 2, 1, 1, 0, 0, 0]]]],
     ['an identity beyond its list', [[41, [0, 8, 0, 9, 1, 1, 0, 0, 0, 0]]]],
     ['identities beyond the extension', [[41, [0, 99, 0, 2, 1, 1, 0, 0, 0, 0]]]],
   ];
@@ -268,6 +269,11 @@ test('client-hello: takes a ticket from either extension, the pre-shared key fir
   assert.deepEqual(range(hello.ticketStart, hello.ticketEnd), [1, 2, 3]);
   read(helloWith(sessionTicket([1, 2, 3]), preSharedKey([4, 5])));
   assert.deepEqual(range(hello.ticketStart, hello.ticketEnd), [4, 5]);
+  read(helloBytes({ extensions: [preSharedKey([4, 5]), sessionTicket([1, 2, 3])] }));
+  assert.deepEqual(range(hello.ticketStart, hello.ticketEnd), [4, 5]);
+  read(helloWith(sessionTicket([1, 2, 3])));
+  const beyond = hello.bytes.slice(hello.ticketStart, hello.ticketEnd + 4);
+  assert.equal(hello.hasTicketOf(beyond), false, 'what follows is not the ticket');
   read(helloWith(sessionTicket([])));
   assert.equal(hello.hasTicket, false);
   assert.equal(hello.hasTicketOf(new Uint8Array(0)), false, 'no name is nobody');

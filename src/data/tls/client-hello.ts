@@ -178,7 +178,6 @@ export function readClientHello(
   if (recordSize < 4) return gather(bytes, start, end, hello);
   if (end - message < 4) return HelloResult.more;
   const size = 4 + uint24(bytes, message + 1);
-  if (size > HELLO_SIZE_MAX) return HelloResult.tooLarge;
   if (size > recordSize) return gather(bytes, start, end, hello);
   hello.wantedSize = RECORD_HEADER_SIZE + size;
   if (end - message < size) return HelloResult.more;

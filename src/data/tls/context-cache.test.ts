@@ -150,7 +150,8 @@ test('context-cache: forgets by certificate', () => {
 });
 
 for (const isTls13 of [true, false]) {
-  test(`context-cache: a ticket of the previous secret is read by it (TLS 1.${isTls13 ? 3 : 2})`, () => {
+  const version = isTls13 ? 'TLS 1.3' : 'TLS 1.2';
+  test(`context-cache: a ticket of the previous secret is read by it (${version})`, () => {
     const { cache, sim, built } = setup();
     const current = cache.contextFor(policy, [one], plain);
     const scope = built[0]!.ticketScope;
@@ -183,6 +184,9 @@ test('context-cache: secrets come and go', () => {
   assert.equal(built.length, 1, 'another previous one leaves the current one');
   cache.contextFor(policy, [one], helloOf(sim.ticketName(secret(9), scope)));
   assert.deepEqual(built.at(-1)!.ticketSecret, secret(9));
+  set({ current: secret(1), previous: secret(8) });
+  cache.contextFor(policy, [one], helloOf(sim.ticketName(secret(8), scope)));
+  assert.deepEqual(built.at(-1)!.ticketSecret, secret(8));
   set({ current: secret(2), previous: secret(1) });
   cache.contextFor(policy, [one], plain);
   assert.deepEqual(built.at(-1)!.ticketSecret, secret(2));

@@ -32,7 +32,8 @@ export function ja4(hello: ClientHello): string {
   const version = VERSIONS[highestVersion(hello)] ?? '00';
   const name = hello.hasServerName ? 'd' : 'i';
   const head = `t${version}${name}${count(ciphers)}${count(extensions)}${alpnPart(hello)}`;
-  return `${head}_${hash(ciphers.map(hex).toSorted().join(','))}_${extensionHash(hello, extensions)}`;
+  const cipherHash = hash(ciphers.map(hex).toSorted().join(','));
+  return `${head}_${cipherHash}_${extensionHash(hello, extensions)}`;
 }
 
 function extensionHash(hello: ClientHello, extensions: readonly number[]): string {

@@ -43,6 +43,11 @@ export class WaitingNames {
     this.#ask = ask;
   }
 
+  /** Clients that wait now. */
+  get count(): number {
+    return this.#waiterCount;
+  }
+
   /**
    * @returns false when `waiter` need not wait: the name was refused lately, or too many wait
    */

@@ -83,7 +83,7 @@ export class WorkerTls {
     this.#contexts.setSecrets(secrets);
   }
 
-  /** Control has done what it could about `name`: its certificate came before this, or none will. */
+  /** Control has done what it could for `name`: its certificate came before this, or none will. */
   settleCertificate(name: string): void {
     this.waiting.settle(name, !this.#table.has(name));
   }

@@ -11,6 +11,7 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import test from 'node:test';
+import type { CertificateCheck } from '../../../src/control/config/certificate-check.ts';
 import { loadConfig } from '../../../src/control/config/load-config.ts';
 import { memorySource } from '../../../src/control/config/memory-source.ts';
 
@@ -20,11 +21,40 @@ const DOCUMENTS = globSync(['*.md', 'docs/**/*.md', 'bench/*.md', 'examples/**/*
 }).toSorted();
 
 const KINDS: readonly string[] = ['complete', '', 'wrong'];
-/** Issues of a part: it names a node it does not show, or shows one that nothing names. */
-const PART_CODES: readonly string[] = ['PN1201', 'PN1205', 'PN1206'];
+/** Issues of a part: it needs a node it does not show, or shows one that nothing needs. */
+const PART_CODES: readonly string[] = ['PN1201', 'PN1205', 'PN1206', 'PN1213'];
 /** Variables and files that snippets mention. */
-const VARIABLES = { PORT: '8080', APP_HOST: '10.0.0.2', APP_PORT: '3000' };
-const FILES = { 'conf.d/blog.toml': '', '/run/secrets/token': 'secret\n' };
+const VARIABLES = {
+  PORT: '8080',
+  APP_HOST: '10.0.0.2',
+  APP_PORT: '3000',
+  EAB_ID: 'id',
+  TLS_KEY: 'key',
+};
+const FILES = { 'conf.d/blog.toml': '' };
+
+/** Certificates, keys and secrets that snippets name: they are there, and fit. */
+function namedFiles(text: string): { [path: string]: string } {
+  const paths = [...text.matchAll(/"([^"]+\.(?:pem|key|crt|crl))"/g)].map(([, path]) => path!);
+  const folders = [...text.matchAll(/^folder = "([^"]+)"/gm)].map(([, path]) => `${path}/a.pem`);
+  const combined = folders.map((path) => [path, '-----BEGIN PRIVATE KEY-----']);
+  const secrets = [...text.matchAll(/\$\{file:([^}]+)\}/g)].map(([, path]) => path!);
+  return Object.fromEntries([
+    ...paths.map((path) => [path, 'pem']),
+    ...combined,
+    ...secrets.map((path) => [path, 'c2VjcmV0IG9mIDE2IGJ5dGVz']),
+  ]);
+}
+
+const certificateCheck: CertificateCheck = {
+  pair: () => {
+    const facts = { id: 'id', names: [], notBeforeMs: 0, notAfterMs: 9 };
+    return { facts: { ...facts, keyType: 'ecdsa' }, problems: [] };
+  },
+  authorities: () => null,
+  revocations: () => null,
+  nowMs: () => 1,
+};
 
 interface Snippet {
   readonly document: string;
@@ -72,7 +102,8 @@ for (const { document, line, kind, text } of SNIPPETS) {
   const what = { complete: 'a whole file', wrong: 'a mistake' }[kind] ?? 'a part of a file';
   test(`docs: ${document}:${line} is ${what}`, async () => {
     const files = { ...FILES, 'proxy-now.toml': text };
-    const { issues } = await loadConfig('proxy-now.toml', memorySource(files, VARIABLES));
+    const source = memorySource({ ...files, ...namedFiles(text) }, VARIABLES);
+    const { issues } = await loadConfig('proxy-now.toml', source, { certificateCheck });
     if (kind === 'wrong') {
       assert.notEqual(issues.length, 0, 'it is shown as a mistake');
       return;

@@ -39,6 +39,10 @@ const ROUTED: readonly {
   { example: 'rules', url: 'http://blog.example.com/', route: 'blog' },
   { example: 'rules', method: 'POST', url: 'http://blog.example.com/', route: null },
   { example: 'rules', url: 'http://a.blog.example.com/', route: null },
+  { example: 'tls', url: 'https://app.localhost:8443/', route: 'app' },
+  { example: 'tls', url: 'http://app.localhost:8080/healthz', route: 'probe' },
+  { example: 'tls', url: 'https://vault.localhost/', route: 'vault' },
+  { example: 'tls', url: 'https://db.localhost/', route: null },
   { example: 'trusted-proxies', url: 'http://a/admin/', client: '192.0.2.7', route: 'admin' },
   {
     example: 'trusted-proxies',

@@ -80,7 +80,7 @@ test('proxy-header: refuses what is no version 1', () => {
   ];
   for (const line of rows)
     assert.equal(read(latin1Bytes(`${line}\r\n`)), ProxyResult.invalid, line);
-  assert.equal(read(latin1Bytes('PROXY UNKNOWN\n')), ProxyResult.invalid, 'a bare line feed');
+  assert.equal(read(latin1Bytes('PROXY UNKNOWN x\n')), ProxyResult.invalid, 'a bare line feed');
 });
 
 test('proxy-header: has the limit of version 1 at 107 bytes', () => {
@@ -157,6 +157,12 @@ test('proxy-header: checks a checksum', () => {
     const wrong = bytes.with(at, bytes[at]! ^ 1);
     assert.equal(read(wrong), ProxyResult.invalid, `${at}`);
   }
+});
+
+test('proxy-header: a checksum has four bytes', () => {
+  const bytes = v2(0x21, 0x11, [...V4, 3, 0, 5, 0, 0, 0, 0, 0]);
+  new DataView(bytes.buffer).setUint32(bytes.length - 5, crc32c(bytes, 0, bytes.length, -1));
+  assert.equal(read(bytes), ProxyResult.invalid);
 });
 
 test('crc32c: gives the examples of RFC 3720', () => {

@@ -35,7 +35,13 @@ import { NodeListening } from './node-listening.ts';
 import { ProxySocket, SOCKET_LISTENERS } from './proxy-socket.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import type { SocketHandle } from './socket-handle.ts';
-import { NodeClientContext, NodeServerContext, clientContext, serverContext, ticketName } from './tls-context.ts';
+import {
+  NodeClientContext,
+  NodeServerContext,
+  clientContext,
+  serverContext,
+  ticketName,
+} from './tls-context.ts';
 import { TlsLayer, alpnOf, clientSocket, serverSocket } from './tls-layer.ts';
 import type { ProxyTlsSocket } from './tls-socket.ts';
 
@@ -293,7 +299,7 @@ export class NodeBackend implements IoBackend {
       socket,
       context: tls.context as NodeClientContext,
       serverName: tls.serverName,
-      sessionKey: `${target.kind} ${target.host} ${target.port} ${tls.serverName} ${tls.alpn.join()}`,
+      sessionKey: [target.kind, target.host, target.port, tls.serverName, ...tls.alpn].join(' '),
       slab: this.chunks,
       owner: connection,
     });

@@ -24,8 +24,8 @@ import { SOCKET_LISTENERS } from './proxy-socket.ts';
 import type { ProxySocket } from './proxy-socket.ts';
 import type { BulkReader, ReadBuffers } from './read-buffers.ts';
 import { faultOfCode } from './socket-fault.ts';
-import { dropReads, handleOf, keepAlive, takeHandle, unmapped } from './socket-handle.ts';
-import type { AddressOut, SocketHandle } from './socket-handle.ts';
+import { dropReads, handleOf, keepAlive, peerOf, takeHandle, unmapped } from './socket-handle.ts';
+import type { SocketHandle } from './socket-handle.ts';
 import type { TlsLayer, TlsOwner } from './tls-layer.ts';
 import type { ProxyTlsSocket } from './tls-socket.ts';
 
@@ -38,7 +38,6 @@ export const CLOSE_TIMEOUT_MS = 5_000;
 export const LINGER_TIMEOUT_MS = 1_000;
 
 const EMPTY = new Uint8Array(0);
-const SCRATCH: AddressOut = { address: '', port: 0 };
 
 /** What connections of one backend share. */
 export interface ConnectionShared {
@@ -401,15 +400,9 @@ export class NodeConnection implements Connection, BulkReader, TlsOwner {
   /** Nothing is queued any more. */
   onDrained(): void {
     if (this.#isEnding) this.#finishWhenDrained();
-    const layer = this.#layer;
-    const owes = this.#owesWritable || layer?.owesWritable === true || layer?.hasHeld === true;
-    if (this.isClosed || !owes) return;
+    const owes = this.#layer === null ? this.#owesWritable : this.#layer.settleWritable();
     this.#owesWritable = false;
-    if (layer !== null) {
-      layer.owesWritable = false;
-      layer.hasHeld = false;
-    }
-    this.events.onWritable();
+    if (owes && !this.isClosed) this.events.onWritable();
   }
 
   #resetWithoutMemory(): void {
@@ -432,9 +425,7 @@ export class NodeConnection implements Connection, BulkReader, TlsOwner {
   /** The peer has ended, or reset, while we close. */
   #onLingerEnd(): void {
     this.#hasPeerEnded = true;
-    if (this.#isDestroyed || !this.socket.writableFinished) return;
-    this.#isDestroyed = true;
-    this.socket.destroy();
+    if (this.socket.writableFinished) this.#destroy(Fault.none);
   }
 
   #onCloseTimeout(): void {
@@ -442,12 +433,11 @@ export class NodeConnection implements Connection, BulkReader, TlsOwner {
   }
 
   #readPeer(): void {
-    const handle = handleOf(this.socket);
     if (this.isUnix) this.#peerPort = 0;
-    if (this.isUnix || handle?.getpeername === undefined) return;
-    if (handle.getpeername(SCRATCH) !== 0) return;
-    this.#peerAddress = unmapped(SCRATCH.address);
-    this.#peerPort = SCRATCH.port;
+    const peer = this.isUnix ? null : peerOf(handleOf(this.socket));
+    if (peer === null) return;
+    this.#peerAddress = unmapped(peer.address);
+    this.#peerPort = peer.port;
   }
 }
 

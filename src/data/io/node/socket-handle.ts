@@ -24,6 +24,8 @@ export interface SocketHandle {
   /** Points the next reads at `view`; the caller keeps the memory alive. */
   useUserBuffer(view: Uint8Array): void;
   readStop(): number;
+  /** Returns 0, or a negative errno: also when it is being read already. */
+  readStart(): number;
   /** Of reads so far. */
   readonly bytesRead: number;
   /** Called by Node for each read, for FIN and for errors; which of them, it is not told. */
@@ -109,6 +111,20 @@ const KEEP_ALIVE_COUNT = 5;
  */
 export function keepAlive(handle: Pick<SocketHandle, 'setKeepAlive'> | null): void {
   handle?.setKeepAlive?.(true, KEEP_ALIVE_IDLE_S, KEEP_ALIVE_INTERVAL_S, KEEP_ALIVE_COUNT);
+}
+
+const PEER: AddressOut = { address: '', port: 0 };
+
+/** Who is at the other end, asked of the kernel; borrowed until the next call. Null: nobody. */
+export function peerOf(handle: SocketHandle | null): AddressOut | null {
+  if (handle?.getpeername === undefined || handle.getpeername(PEER) !== 0) return null;
+  return PEER;
+}
+
+/** The handle below that of TLS. */
+export function parentOf(handle: TlsHandle): SocketHandle {
+  // oxlint-disable-next-line no-underscore-dangle -- Node's name for it.
+  return handle._parent;
 }
 
 /** `::ffff:192.0.2.1` as `192.0.2.1`; anything else unchanged. */

@@ -9,7 +9,7 @@
  *     under the rules it was verified by; at most `SESSIONS_MAX` of them.
  */
 
-import { constants, createHash, hkdfSync } from 'node:crypto';
+import { X509Certificate, constants, createHash, createPrivateKey, hkdfSync } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { SecureContext, SecureContextOptions } from 'node:tls';
 
@@ -113,7 +113,7 @@ export function serverContext(options: ServerTlsOptions): NodeServerContext | st
     ...(clientCrls.length > 0 ? { crl: [...clientCrls] } : {}),
     ...(ticketSecret === null ? {} : { ticketKeys: ticketKeys(ticketSecret, ticketScope) }),
   };
-  const context = build(settings);
+  const context = build(settings, () => checkServer(options));
   return typeof context === 'string' ? context : new NodeServerContext(context, options);
 }
 
@@ -126,7 +126,7 @@ export function clientContext(options: ClientTlsOptions): NodeClientContext | st
     ...(trustsKnown ? {} : { ca: [...options.cas] }),
     ...(options.cert === '' ? {} : { cert: options.cert, key: options.key }),
   };
-  const context = build(settings);
+  const context = build(settings, () => checkClient(options));
   return typeof context === 'string' ? context : new NodeClientContext(context, options);
 }
 
@@ -141,13 +141,36 @@ function ticketKeys(secret: Uint8Array, scope: string): Buffer {
   return Buffer.from(hkdfSync('sha256', secret, new Uint8Array(0), info, TICKET_KEYS_SIZE));
 }
 
-function build(settings: SecureContextOptions): SecureContext | string {
+function build(settings: SecureContextOptions, check = (): void => {}): SecureContext | string {
   try {
+    check();
     return createSecureContext(settings);
   } catch (error) {
     // OpenSSL's reasons quote no keys.
     return error instanceof Error ? error.message : 'the TLS settings cannot be used';
   }
+}
+
+/** OpenSSL takes a key of another type than the certificate's without a word, and text as a CA. */
+function checkPair(chain: Uint8Array | string, key: Uint8Array | string): void {
+  const own = typeof key === 'string' ? key : bufferOf(key);
+  const leaf = new X509Certificate(typeof chain === 'string' ? chain : bufferOf(chain));
+  if (leaf.checkPrivateKey(createPrivateKey(own))) return;
+  throw new Error('the key is not the one of the certificate');
+}
+
+function checkAuthorities(texts: readonly string[]): void {
+  for (const text of texts) void new X509Certificate(text).fingerprint256;
+}
+
+function checkServer({ certificates, clientCas }: ServerTlsOptions): void {
+  for (const { chain, key } of certificates) checkPair(chain, key);
+  checkAuthorities(clientCas);
+}
+
+function checkClient({ cas, cert, key }: ClientTlsOptions): void {
+  if (cert !== '') checkPair(cert, key);
+  checkAuthorities(cas);
 }
 
 function versionName(version: TlsVersion): 'TLSv1.2' | 'TLSv1.3' {

@@ -20,6 +20,7 @@ import { Fault } from '../../../contract/fault.ts';
 import { CHUNK_HEADROOM } from '../backend.ts';
 import type { Chunk, ClientTls, ConnectionEvents, TlsInfo } from '../backend.ts';
 import type { Slab, SlabChunk } from '../slab.ts';
+import { parentOf } from './socket-handle.ts';
 import type { SocketHandle } from './socket-handle.ts';
 import { NodeClientContext, NodeServerContext } from './tls-context.ts';
 import { judgeClient, judgeServer, tlsInfo } from './tls-peer.ts';
@@ -28,7 +29,7 @@ import type { TlsListener } from './tls-socket.ts';
 
 /** Bytes that may wait for the write on its way without `write` saying false. */
 const HELD_SIZE_MAX = 65_536;
-/** A write that takes this much takes no more: Node copies it together, and sends 160 KiB at once. */
+/** A write that takes this much takes no more: Node copies all of it, and sends 160 KiB at once. */
 const BATCH_SIZE_MIN = 65_536;
 
 /** Node's code of OpenSSL's `peer did not return a certificate`. */
@@ -38,17 +39,6 @@ interface Piece {
   readonly chunk: SlabChunk;
   readonly start: number;
   readonly end: number;
-}
-
-interface BufferedWrite {
-  chunk: Uint8Array;
-  encoding: BufferEncoding;
-}
-
-/** Writes of streams, as Node calls them when nothing else is on its way. */
-interface WritesDirectly {
-  _write(view: Uint8Array, encoding: string, done: (error?: Error | null) => void): void;
-  _writev(views: BufferedWrite[], done: (error?: Error | null) => void): void;
 }
 
 export interface TlsLayerOptions {
@@ -83,13 +73,13 @@ export class TlsLayer implements TlsListener {
   isOpen = false;
   /** `write` has said false. */
   owesWritable = false;
-  /** Bytes were held: `isDrained` was false, and who has seen that waits for `onWritable`. */
-  hasHeld = false;
   readonly #owner: TlsOwner;
   readonly #slab: Slab;
   readonly #serverName: string;
   readonly #sessionKey: string;
   readonly #onWritten: (error?: Error | null) => void;
+  /** Bytes were held: `isDrained` was false, and who has seen that waits for `onWritable`. */
+  #hasHeld = false;
   #isWriting = false;
   #held: Ring<Piece> | null = null;
   #heldSize = 0;
@@ -150,8 +140,7 @@ export class TlsLayer implements TlsListener {
   get takenSize(): number {
     const handle = this.socket.tlsHandle;
     if (handle === null) return 0;
-    // oxlint-disable-next-line no-underscore-dangle -- Node's name for it.
-    return Math.max(0, handle.bytesWritten - handle._parent.writeQueueSize);
+    return Math.max(0, handle.bytesWritten - parentOf(handle).writeQueueSize);
   }
 
   /**
@@ -164,7 +153,7 @@ export class TlsLayer implements TlsListener {
       return this.hold(chunk as SlabChunk, start, end);
     }
     this.#isWriting = true;
-    this.#direct._write(chunk.bytes.subarray(start, end), 'buffer', this.#onWritten);
+    this.socket.encrypt(chunk.bytes.subarray(start, end), this.#onWritten);
     return this.#say(this.#isTaken);
   }
 
@@ -178,8 +167,16 @@ export class TlsLayer implements TlsListener {
     this.#held ??= new Ring<Piece>(Number.MAX_SAFE_INTEGER, 4);
     this.#held.push({ chunk, start, end });
     this.#heldSize += end - start;
-    this.hasHeld = true;
+    this.#hasHeld = true;
     return this.#say(this.isOpen && this.#heldSize < HELD_SIZE_MAX && this.#isTaken);
+  }
+
+  /** Nothing is held any more. @returns whether the owner waits for `onWritable` */
+  settleWritable(): boolean {
+    const owes = this.owesWritable || this.#hasHeld;
+    this.owesWritable = false;
+    this.#hasHeld = false;
+    return owes;
   }
 
   /** The handshake is over and the owner knows: what was written before goes out. */
@@ -212,8 +209,13 @@ export class TlsLayer implements TlsListener {
       owner.fail(this.handshakeFault());
       return true;
     }
-    this.#owesEnd = this.keepsBack;
-    return this.#owesEnd;
+    if (this.keepsBack) {
+      this.#owesEnd = true; // A paused socket sees no FIN, so this is close_notify.
+      return true;
+    }
+    if (this.context.isServer || !isCutShort(this.socket)) return false;
+    owner.fail(Fault.upstreamReset);
+    return true;
   }
 
   /** The socket of a client is connected. */
@@ -274,8 +276,13 @@ export class TlsLayer implements TlsListener {
   /** The socket is gone. */
   drop(): void {
     this.#heldSize = 0;
-    for (const ring of [this.#held, this.#unread]) {
-      while (ring !== null && ring.count > 0) this.#slab.release(ring.shift()!.chunk);
+    this.#releaseAll(this.#held);
+    this.#releaseAll(this.#unread);
+  }
+
+  #releaseAll(ring: Ring<Piece> | null): void {
+    for (let piece = ring?.shift(); piece !== undefined; piece = ring?.shift()) {
+      this.#slab.release(piece.chunk);
     }
   }
 
@@ -283,13 +290,9 @@ export class TlsLayer implements TlsListener {
     return this.#unread !== null && this.#unread.count > 0;
   }
 
-  get #direct(): WritesDirectly {
-    return this.socket as unknown as WritesDirectly;
-  }
-
   get #isTaken(): boolean {
-    // oxlint-disable-next-line no-underscore-dangle -- Node's name for it.
-    return this.socket.tlsHandle?._parent.writeQueueSize === 0;
+    const handle = this.socket.tlsHandle;
+    return handle !== null && parentOf(handle).writeQueueSize === 0;
   }
 
   #say(isWritable: boolean): boolean {
@@ -320,28 +323,32 @@ export class TlsLayer implements TlsListener {
   /** Encrypts what is held, in one go up to a limit. Nothing may be on its way. */
   #writeHeld(): void {
     const held = this.#held!;
-    const writes: BufferedWrite[] = [];
-    const pieces: Piece[] = [];
+    const views: Uint8Array[] = [];
+    const chunks: SlabChunk[] = [];
     let size = 0;
     for (let piece = held.peek(); piece !== undefined && size < BATCH_SIZE_MIN;) {
       held.shift();
-      pieces.push(piece);
+      chunks.push(piece.chunk);
       size += piece.end - piece.start;
-      const view = piece.chunk.bytes.subarray(piece.start, piece.end);
-      writes.push({ chunk: view, encoding: 'buffer' as BufferEncoding });
+      views.push(piece.chunk.bytes.subarray(piece.start, piece.end));
       piece = held.peek();
     }
     this.#heldSize -= size;
     this.#isWriting = true;
-    if (writes.length === 1) this.#direct._write(writes[0]!.chunk, 'buffer', this.#onWritten);
-    else this.#direct._writev(buffersOnly(writes), this.#onWritten);
-    for (const { chunk } of pieces) this.#slab.release(chunk);
+    if (views.length === 1) this.socket.encrypt(views[0]!, this.#onWritten);
+    else this.socket.encryptAll(views, this.#onWritten);
+    for (const chunk of chunks) this.#slab.release(chunk);
   }
 }
 
-/** What Node looks for in an array of writes without strings. */
-function buffersOnly(writes: BufferedWrite[]): BufferedWrite[] {
-  return Object.assign(writes, { allBuffers: true });
+/**
+ * An origin that ends without close_notify may have been cut off by anybody (RFC 8446 §6.1). Node
+ * tells of FIN and of close_notify in the same way; but libuv has stopped reading at FIN, and can
+ * be started again, while it refuses to be started twice.
+ */
+function isCutShort(socket: ProxyTlsSocket): boolean {
+  const handle = socket.tlsHandle;
+  return handle !== null && parentOf(handle).readStart() === 0;
 }
 
 /** The socket of an accepted connection, around the handle of the one without TLS. */

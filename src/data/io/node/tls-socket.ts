@@ -7,6 +7,8 @@
  * T2  the end of the stream is withheld while its connection is paused or holds bytes.
  */
 
+// oxlint-disable no-underscore-dangle -- Node's names for what its types do not tell of.
+
 import { TLSSocket } from 'node:tls';
 import type { SecureContext, TLSSocketOptions } from 'node:tls';
 import type { Socket, SocketConstructorOpts } from 'node:net';
@@ -49,6 +51,17 @@ interface TlsSocketInside {
   readonly _tlsOptions: InnerOptions;
   _wrapHandle(wrap: null, handle: SocketHandle | null, hasWrites: boolean): unknown;
   _releaseControl(): boolean;
+  /** What a stream calls when no write of it is on its way; it is called so here, without one. */
+  _write(view: Uint8Array, encoding: string, done: WriteDone): void;
+  _writev(views: readonly BufferedWrite[], done: WriteDone): void;
+}
+
+/** Called when the kernel has everything, or with the error that says why not. */
+export type WriteDone = (error?: Error | null) => void;
+
+interface BufferedWrite {
+  readonly chunk: Uint8Array;
+  readonly encoding: string;
 }
 
 const INSIDE = TLSSocket.prototype as unknown as TlsSocketInside;
@@ -88,6 +101,20 @@ export class ProxyTlsSocket extends TLSSocket {
     return super.push(chunk, encoding);
   }
 
+  /**
+   * Encrypts `view` at once, and sends it or waits for the kernel: nothing else may be on its way.
+   * @param done called later; at once only for an error
+   */
+  encrypt(view: Uint8Array, done: WriteDone): void {
+    INSIDE._write.call(this, view, 'buffer', done);
+  }
+
+  /** The same for several, which Node copies together. */
+  encryptAll(views: readonly Uint8Array[], done: WriteDone): void {
+    const writes = views.map((chunk) => ({ chunk, encoding: 'buffer' }));
+    INSIDE._writev.call(this, Object.assign(writes, { allBuffers: true }), done);
+  }
+
   /** Delivers the end that `withholdEnd` has put off. */
   pushEnd(): void {
     super.push(null);
@@ -108,7 +135,6 @@ export class ProxyTlsSocket extends TLSSocket {
 
   /** Called in Node's constructor, before any field of this class exists. */
   _wrapHandle(wrap: null, handle: SocketHandle | null, hasWrites: boolean): unknown {
-    // oxlint-disable-next-line no-underscore-dangle -- Node's name for it.
     const own = (this as unknown as TlsSocketInside)._tlsOptions.proxyHandle;
     return INSIDE._wrapHandle.call(this, wrap, own ?? handle, hasWrites);
   }

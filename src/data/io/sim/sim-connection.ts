@@ -14,6 +14,7 @@ import { CHUNK_HEADROOM } from '../backend.ts';
 import type { Chunk, Connection, ConnectionEvents, TlsInfo } from '../backend.ts';
 import { READ_SIZE_MAX } from '../slab.ts';
 import type { Slab, SlabChunk } from '../slab.ts';
+import { takeArrived } from './sim-inbox.ts';
 import { SimAlert, SimTls, answerTo, readAnswer, readHello } from './sim-tls.ts';
 import type { SimServerContext } from './sim-tls.ts';
 import type { SimWorld } from './sim-world.ts';
@@ -319,22 +320,10 @@ export class SimConnection implements Connection {
     this.#world.at(this.#world.nowMs + this.#world.latencyMs(), () => sender.#acknowledge(size));
     const own = this.isClosed || prng.chance(network.sharedChance) ? null : slab.acquire(size);
     const chunk = own ?? shared;
-    this.#takeInbox(chunk.bytes, size);
+    takeArrived(this.#inbox, chunk.bytes, size);
     if (!this.isClosed) this.events.onReadable(chunk, CHUNK_HEADROOM, CHUNK_HEADROOM + size);
     if (own === null) shared.bytes.fill(0xa5);
     else slab.release(own);
-  }
-
-  /** Moves the first `size` bytes that arrived to their place in `target`. */
-  #takeInbox(target: Uint8Array, size: number): void {
-    for (let taken = 0; taken < size;) {
-      const first = this.#inbox[0]!;
-      const count = Math.min(first.byteLength, size - taken);
-      target.set(first.subarray(0, count), CHUNK_HEADROOM + taken);
-      taken += count;
-      if (count === first.byteLength) this.#inbox.shift();
-      else this.#inbox[0] = first.subarray(count);
-    }
   }
 
   #deliverEnd(): void {

@@ -168,7 +168,12 @@ export class Simulation implements IoBackend {
     hello: { readonly chunk: Chunk; readonly start: number; readonly end: number },
   ): void {
     const bytes = Uint8Array.from(hello.chunk.bytes.subarray(hello.start, hello.end));
-    (connection as SimConnection).secure(context as SimServerContext, alpn, bytes, this.handshakeMs);
+    (connection as SimConnection).secure(
+      context as SimServerContext,
+      alpn,
+      bytes,
+      this.handshakeMs,
+    );
   }
 
   keep(chunk: Chunk, start: number, end: number): Chunk | null {
