@@ -23,6 +23,8 @@ export interface Effort {
 
 /** Seconds of load before anything counts: compilers and pools settle. */
 const WARM_UP_SECONDS = 2;
+/** The same where a request takes a full handshake: there are far fewer in a second. */
+const HANDSHAKE_WARM_UP_SECONDS = 8;
 /** Connections at half of saturation; each asks rarely, so requests arrive evenly. */
 const PACED_CONNECTIONS = 256;
 const PATIENCE_MS = 30_000;
@@ -136,7 +138,8 @@ export async function measureCpu(
 ): Promise<Row[]> {
   const all = peers.map((peer) => new Samples(peer));
   for (const { peer } of all) {
-    await runWorkload(session, peer, WARM_UP_SECONDS);
+    const { isHandshake } = peer.workload;
+    await runWorkload(session, peer, isHandshake ? HANDSHAKE_WARM_UP_SECONDS : WARM_UP_SECONDS);
   }
   for (let round = 0; round < effort.rounds; round++) {
     for (const samples of rotate(all, round)) await saturate(session, samples, effort.seconds);

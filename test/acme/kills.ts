@@ -5,18 +5,22 @@
  *   node test/acme/kills.ts           every step, table
  *   node test/acme/kills.ts --json    the same for machines
  *   node test/acme/kills.ts --every 3 only each third kill
+ *   node test/acme/kills.ts --challenge dns-01   proved by DNS, or by tls-alpn-01
  *
  * After each kill the proxy is started again and must come to a served certificate with the same
- * account, the same key of the order, and one certificate in all. Exit code 1 when it does not.
+ * account, the same key of the order, and one certificate in all; no record may be left in DNS.
+ * Exit code 1 when it does not.
  */
 
 import { parseArgs } from 'node:util';
+import { DnsClient } from '../../src/control/dns/dns-client.ts';
+import { RecordType } from '../../src/control/dns/dns-message.ts';
 import { AcmeGate } from '../support/acme-gate.ts';
 import { endOnSignals } from '../support/child.ts';
 import { IssuingStage, NAMES, pebbleAuthority } from '../support/issuing-stage.ts';
 import type { StageName } from '../support/issuing-stage.ts';
 import { hasPebble, Pebble } from '../support/pebble.ts';
-import { within } from '../support/wait.ts';
+import { holdsWithin, within } from '../support/wait.ts';
 
 /** `before`: the authority never sees the request; `after`: we never see its answer. */
 export type KillMoment = 'before' | 'after';
@@ -38,16 +42,21 @@ export interface KillResult extends KillPoint {
   readonly problem: string;
 }
 
-const NAME: StageName = NAMES[0];
+export interface KillWorld {
+  readonly pebble: Pebble;
+  readonly gate: AcmeGate;
+  readonly name: StageName;
+}
 
 /** The requests of an order that nobody disturbs, by kind. */
-export async function undisturbed(pebble: Pebble, gate: AcmeGate): Promise<string[]> {
+export async function undisturbed(world: KillWorld): Promise<string[]> {
+  const { pebble, gate, name } = world;
   gate.reset();
   const authority = pebbleAuthority(pebble, gate.directory);
-  const stage = await IssuingStage.open(authority, { names: [NAME] });
+  const stage = await IssuingStage.open(authority, { names: [name] });
   try {
     await stage.start();
-    await stage.served(NAME.served);
+    await stage.served(name.served);
     return gate.calls.map(({ kind }) => kind);
   } finally {
     await stage.close();
@@ -55,14 +64,11 @@ export async function undisturbed(pebble: Pebble, gate: AcmeGate): Promise<strin
 }
 
 /** One kill and what became of it. */
-export async function killAt(
-  pebble: Pebble,
-  gate: AcmeGate,
-  point: KillPoint,
-): Promise<KillResult> {
+export async function killAt(world: KillWorld, point: KillPoint): Promise<KillResult> {
+  const { pebble, gate, name } = world;
   gate.reset();
   const authority = pebbleAuthority(pebble, gate.directory);
-  const stage = await IssuingStage.open(authority, { names: [NAME] });
+  const stage = await IssuingStage.open(authority, { names: [name] });
   let kind = 'not reached';
   let killed: () => void;
   const isKilled = new Promise<void>((resolve) => (killed = resolve));
@@ -86,15 +92,30 @@ export async function killAt(
     await isStarted;
     const restartedMs = performance.now();
     await stage.start();
-    await stage.served(NAME.served);
+    await stage.served(name.served);
     const recoveredMs = Math.round(performance.now() - restartedMs);
-    return { ...point, kind, recoveredMs, ...judge(gate, point, kind) };
+    const judged = judge(gate, point, kind);
+    const left = name.challenge === 'dns-01' ? await recordLeft(world) : '';
+    const problem = [judged.problem, left].filter((text) => text !== '').join(', ');
+    return { ...point, kind, recoveredMs, ...judged, problem };
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
     return { ...point, kind, recoveredMs: -1, ...judge(gate, point, kind), problem };
   } finally {
     await stage.close();
   }
+}
+
+/** Waits until the value of the challenge is out of DNS again. */
+async function recordLeft({ pebble, name }: KillWorld): Promise<string> {
+  const owner = `_acme-challenge.${name.name.replace('*.', '')}`;
+  const client = new DnsClient();
+  const { signal } = new AbortController();
+  const isGone = await holdsWithin(async () => {
+    const answer = await client.ask(pebble.dns, owner, RecordType.txt, true, signal);
+    return answer.answers.length === 0;
+  }, 3_000);
+  return isGone ? '' : `a record is left at ${owner}`;
 }
 
 function judge(gate: AcmeGate, point: KillPoint, kind: string) {
@@ -138,18 +159,22 @@ async function main(): Promise<void> {
     options: {
       json: { type: 'boolean', default: false },
       every: { type: 'string', default: '1' },
+      challenge: { type: 'string', default: 'http-01' },
     },
   });
+  const name = NAMES.find(({ challenge }) => challenge === values.challenge);
+  if (name === undefined) throw new Error(`there is no challenge ${values.challenge}`);
   if (!hasPebble()) throw new Error('pebble and pebble-challtestsrv are not installed');
   const pebble = await Pebble.start();
   const gate = await AcmeGate.open(pebble);
+  const world: KillWorld = { pebble, gate, name };
   const results: KillResult[] = [];
   try {
-    const kinds = await undisturbed(pebble, gate);
+    const kinds = await undisturbed(world);
     const every = Math.max(1, Number(values.every));
     const points = allPoints(kinds.length).filter((_point, index) => index % every === 0);
     for (const point of points) {
-      const result = await killAt(pebble, gate, point);
+      const result = await killAt(world, point);
       results.push(result);
       if (!values.json) console.log(line(result));
     }

@@ -64,6 +64,32 @@ async function startSecure(options: tls.TlsOptions): Promise<SecureOrigin> {
   return origin;
 }
 
+/** Cuts some answers off without a word of TLS: that may be somebody else's cut. */
+function startCut(options: tls.SecureContextOptions): Promise<number> {
+  const context = tls.createSecureContext(options);
+  cutServer = net.createServer((raw) => {
+    const socket = new tls.TLSSocket(raw, { isServer: true, secureContext: context });
+    raw.on('error', () => undefined);
+    socket.on('error', () => undefined);
+    socket.once('data', (head: Buffer) => {
+      const isWhole = head.toString('latin1').startsWith('GET /whole');
+      socket.write('HTTP/1.1 200 OK\r\n\r\nuntil the end', () => {
+        if (isWhole) socket.end();
+        else raw.end();
+      });
+    });
+  });
+  return listenLoopback(cutServer);
+}
+
+function startStuck(options: tls.TlsOptions): Promise<number> {
+  stuckServer = tls.createServer(options, (socket) => {
+    socket.on('error', () => undefined);
+    socket.pause();
+  });
+  return listenLoopback(stuckServer);
+}
+
 test.before(async () => {
   const authority = await TestAuthority.create();
   const stranger = await TestAuthority.create('Nobody knows it');
@@ -91,27 +117,8 @@ test.before(async () => {
     })
   ).port;
   const h2Port = (await startSecure({ ...good, ALPNProtocols: ['h2'] })).port;
-  // What is cut off without a word of TLS may be somebody else's cut.
-  const context = tls.createSecureContext(good);
-  cutServer = net.createServer((raw) => {
-    const socket = new tls.TLSSocket(raw, { isServer: true, secureContext: context });
-    raw.on('error', () => undefined);
-    socket.on('error', () => undefined);
-    socket.once('data', (head: Buffer) => {
-      const isWhole = head.toString('latin1').startsWith('GET /whole');
-      socket.write('HTTP/1.1 200 OK\r\n\r\nuntil the end', () => {
-        if (isWhole) socket.end();
-        else raw.end();
-      });
-    });
-  });
-  const cutPort = await listenLoopback(cutServer);
-  const stuck = tls.createServer(good, (socket) => {
-    socket.on('error', () => undefined);
-    socket.pause();
-  });
-  stuckServer = stuck;
-  const stuckPort = await listenLoopback(stuck);
+  const cutPort = await startCut(good);
+  const stuckPort = await startStuck(good);
   const clientCertificate = `cert = "${FIXTURES}client.pem"\nkey = "${FIXTURES}client.key"`;
   const wrongPin = (await authority.issue(['x.test'])).pin;
   /** Service, origin's port, lines of its TLS table, lines of the service. */

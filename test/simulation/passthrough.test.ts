@@ -182,6 +182,21 @@ test('passthrough: a client that takes nothing is given up', async () => {
   world.assertQuiet();
 });
 
+test('passthrough: when memory is short, who takes nothing for two seconds is given up', async () => {
+  const { world, client, origin } = await openStage();
+  client.pause();
+  origin.send(new Uint8Array(4_000_000));
+  world.advance(1_900);
+  world.data.setOverload(2);
+  assert.equal(world.tunnels, 1);
+  world.advance(200);
+  world.data.setOverload(2);
+  assert.equal(world.tunnels, 0);
+  world.data.setOverload(0);
+  client.resume();
+  world.assertQuiet();
+});
+
 test('passthrough: each side that ends may still hear the other', async () => {
   const first = await openStage();
   first.client.end();

@@ -3,10 +3,22 @@ import test from 'node:test';
 
 import { Fault } from '../../src/contract/fault.ts';
 import { WorkerCell } from '../../src/contract/metric-layout.ts';
+import type { SimPeer } from '../../src/data/io/sim/sim-peer.ts';
+import { helloRecord } from '../../src/data/io/sim/sim-tls.ts';
+import { AccessLog } from '../../src/data/record/access-log.ts';
+import { LogLine } from '../../src/data/record/log-line.ts';
 import { fieldValues } from '../support/strict-head.ts';
 import { bodiesOf, get, isOver, responsesOf, statusesOf } from './requests.ts';
 import { answering, listenOrigin } from './scripted-origin.ts';
-import { beginTls, openTlsWorld, policy, tlsClient, TLS_STATE, withTls } from './tls-world.ts';
+import {
+  beginTls,
+  certificate,
+  openTlsWorld,
+  policy,
+  tlsClient,
+  TLS_STATE,
+  withTls,
+} from './tls-world.ts';
 import { appToml, compileToml, ORIGIN, STILL, World } from './world.ts';
 
 test('termination: an origin learns that the client spoke TLS', async () => {
@@ -204,3 +216,99 @@ test('termination: a reload that takes TLS away ends in no limbo', async () => {
   silent.end();
   world.assertQuiet();
 });
+
+test('termination: a name on demand waits for its certificate, and is asked for once', async () => {
+  const world = await openTlsWorld({ tls: { onDemand: ['*.test'] } });
+  listenOrigin(world.sim, ORIGIN, answering());
+  const clients = [1, 2].map(() => beginTls(world, { serverName: 'new.test' }));
+  for (const client of clients) client.send(get());
+  world.advance(1_000);
+  assert.deepEqual(world.wantedCertificates, ['new.test']);
+  world.data.updateCertificates({ add: [certificate('new.test')], remove: [] });
+  world.data.settleCertificate('new.test');
+  world.advance(10);
+  for (const client of clients) assert.deepEqual(statusesOf(client), [200]);
+  for (const client of clients) client.end();
+  const refused = beginTls(world, { serverName: 'never.test' });
+  world.advance(5);
+  world.data.settleCertificate('never.test');
+  world.advance(5);
+  assert.equal(refused.isOpen, false);
+  assert.equal(world.faultCount(Fault.tlsNameRefused), 1);
+  world.assertQuiet();
+});
+
+test('termination: a challenge of tls-alpn-01 is answered with its certificate, and no more', async () => {
+  const challenge = { kind: 'tls-alpn-01', host: 'a.test', cert: 'c', key: 'k' } as const;
+  const world = await openTlsWorld({}, {}, { tls: { ...TLS_STATE, challenges: [challenge] } });
+  const { requests } = listenOrigin(world.sim, ORIGIN, answering());
+  const authority = beginTls(world, { alpn: ['acme-tls/1'] });
+  authority.send(get());
+  world.advance(10);
+  assert.equal(authority.isOpen, true);
+  assert.equal(authority.hasEnded, true);
+  assert.equal(requests.length, 0);
+  authority.end();
+  world.data.setChallenges([]);
+  const late = beginTls(world, { alpn: ['acme-tls/1'] });
+  world.advance(10);
+  assert.equal(late.isOpen, false, 'nobody speaks that here');
+  world.assertQuiet();
+});
+
+test('termination: an address that shakes hands too often is reset, and others are not', async () => {
+  const listener = { proxyProtocol: ['127.0.0.0/8'] };
+  const world = await openTlsWorld({ listener, tls: { handshakesPerAddressMax: 3 } });
+  const hello = helloRecord('a.test', ['http/1.1'], false);
+  const from = (address: string): SimPeer => {
+    const client = world.client(`PROXY TCP4 ${address} 127.0.0.1 1 2\r\n`);
+    client.send(hello);
+    world.advance(5);
+    return client;
+  };
+  const clients = [1, 2, 3, 4].map(() => from('192.0.2.1'));
+  const other = from('192.0.2.2');
+  assert.deepEqual(
+    clients.map(({ isClosed }) => isClosed),
+    [false, false, false, true],
+  );
+  assert.equal(other.isClosed, false);
+  assert.equal(world.faultCount(Fault.tlsHandshakeLimit), 1);
+  for (const client of [...clients, other]) client.abort();
+  world.assertQuiet();
+});
+
+test('termination: a denied fingerprint is turned away before its handshake', async () => {
+  const lines: string[] = [];
+  const open = await openTlsWorld();
+  listenOrigin(open.sim, ORIGIN, answering());
+  open.data.setAccessLog(logInto(open, lines));
+  const client = tlsClient(open, get());
+  client.end();
+  open.assertQuiet();
+  const [, fingerprint] = /"fingerprint":"([^"]+)"/.exec(lines.join(''))!;
+  const policies = [policy('default', { denyFingerprints: [fingerprint!] })];
+  const world = await openTlsWorld({ tls: { policies } });
+  const denied = beginTls(world);
+  world.advance(10);
+  assert.equal(denied.isOpen, false);
+  assert.equal(world.faultCount(Fault.tlsFingerprintDenied), 1);
+  world.assertQuiet();
+});
+
+/** An access log whose lines are kept as soon as a buffer is full or flushed. */
+function logInto(world: World, lines: string[]): AccessLog {
+  const log = new AccessLog({
+    line: new LogLine({ path: 'stdout', format: 'json', template: '' }),
+    cells: world.cells,
+    buffers: [new Uint8Array(8_192), new Uint8Array(8_192)],
+    sink: {
+      write(bytes, done) {
+        lines.push(String.fromCharCode(...bytes));
+        done();
+      },
+    },
+  });
+  world.sim.world.at(world.sim.nowMs() + 100, () => log.flush());
+  return log;
+}

@@ -24,6 +24,8 @@ export interface IssuedCertificate {
 export interface IssueOptions {
   readonly isExpired?: boolean;
   readonly keyType?: NewKeyType;
+  /** What is left of its life; 30. */
+  readonly days?: number;
 }
 
 export class TestAuthority {
@@ -61,7 +63,7 @@ export class TestAuthority {
       key,
       signer: { certificate: this.#certificate, key: this.#key },
       notBeforeMs: nowMs - 30 * DAY_MS,
-      notAfterMs: nowMs + (options.isExpired === true ? -DAY_MS : 30 * DAY_MS),
+      notAfterMs: nowMs + (options.isExpired === true ? -1 : (options.days ?? 30)) * DAY_MS,
     });
     const digest = createHash('sha256').update(spkiOf(key)).digest('base64');
     return { cert: writePem('CERTIFICATE', der), key: keyToPem(key), pin: `sha256/${digest}` };

@@ -24,6 +24,10 @@ export interface TlsStageOptions {
   readonly workers: number;
   /** Further tables. */
   readonly tables?: string;
+  /** Writes what they need, before the start. */
+  readonly files?: (stage: TlsStage) => Promise<void>;
+  /** Further environment of the proxy. */
+  readonly env?: (stage: TlsStage) => Record<string, string>;
 }
 
 /** An authority for tests that makes certificates of `HOST`. */
@@ -42,7 +46,7 @@ export class TestAuthority {
     const key = await generateKey('ecdsa-p256');
     const der = buildCaCertificate({
       notBeforeMs: Date.now() - DAY_MS,
-      notAfterMs: Date.now() + 30 * DAY_MS,
+      notAfterMs: Date.now() + 120 * DAY_MS,
       commonName: 'test authority',
       organization: '',
       key,
@@ -52,17 +56,26 @@ export class TestAuthority {
     return new TestAuthority(der, key);
   }
 
-  /** Writes a new pair for `names`. */
-  async write(folder: string, name: string, names: readonly string[] = [HOST]): Promise<void> {
+  /**
+   * Writes a new pair for `names`, each file whole at once.
+   * @param onMade called with the certificate before it is in place
+   */
+  async write(
+    folder: string,
+    name: string,
+    names: readonly string[] = [HOST],
+    onMade: (pem: string) => void = () => undefined,
+  ): Promise<void> {
     const key = await generateKey('ecdsa-p256');
     const leaf = buildLeafCertificate({
       notBeforeMs: Date.now() - DAY_MS,
-      notAfterMs: Date.now() + 29 * DAY_MS,
+      notAfterMs: Date.now() + 90 * DAY_MS,
       names,
       key,
       signer: { certificate: this.#der, key: this.#key },
     });
     const cert = writePem('CERTIFICATE', leaf) + this.pem;
+    onMade(cert);
     fs.writeFileSync(path.join(folder, `${name}.key.new`), keyToPem(key), { mode: 0o600 });
     fs.writeFileSync(path.join(folder, `${name}.pem.new`), cert);
     fs.renameSync(path.join(folder, `${name}.key.new`), path.join(folder, `${name}.key`));
@@ -99,10 +112,12 @@ export class TlsStage {
     const ports = { tls: await freePort(), admin: await freePort() };
     const stage = new TlsStage(authority, ports, origin, options);
     await authority.write(stage.folder, 'site');
+    await options.files?.(stage);
     stage.write();
     stage.child = new Child(PROXY_BINARY, ['run', '-c', stage.file], {
       XDG_STATE_HOME: path.join(stage.folder, 'state'),
       XDG_RUNTIME_DIR: stage.folder,
+      ...options.env?.(stage),
     });
     try {
       await stage.child.ready(/is ready/, 20_000);

@@ -148,10 +148,11 @@ async function main(): Promise<void> {
   const results = await measureResumption(Number(values.workers), Number(values.connections));
   if (values.json) console.log(JSON.stringify(results, null, 2));
   else {
-    for (const { version, connections, resumed, failed } of results) {
+    for (const { version, connections, resumed, failed, perWorker } of results) {
       const share = ((100 * resumed) / connections).toFixed(2);
       console.log(
-        `${version}  ${resumed} of ${connections} resumed (${share} %), ${failed} failed`,
+        `${version}  ${resumed} of ${connections} resumed (${share} %), ${failed} failed; ` +
+          `${HELD} at once lie ${perWorker.join(' and ')} on the workers`,
       );
     }
   }

@@ -23,7 +23,7 @@ import { linksOf } from './retry-after.ts';
 export const ORDERS_MAX = 4;
 /** Pause before the authority is looked at again; grows with the time it has taken. */
 const POLL_FIRST_MS = 250;
-const POLL_MAX_MS = 5_000;
+const POLL_MAX_MS = 10_000;
 const NOT_READY_MS = 1_000;
 
 /** The state after `event`, the outcome of `nextAction`. */

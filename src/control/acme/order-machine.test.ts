@@ -268,7 +268,32 @@ test('order machine: Retry-After makes a wait longer, never shorter', () => {
   assert.deepEqual(polled(0), waitFor(250));
   assert.deepEqual(polled(NOW + 1), waitFor(250));
   assert.deepEqual(polled(NOW + 30_000), waitFor(30_000));
-  assert.equal(polled(NOW + 3_600_000).kind, 'later');
+  assert.deepEqual(polled(NOW + 86_400_000), waitFor(60_000), 'the challenges stay');
+});
+
+test('order machine: waits for ten minutes, then leaves the order for ten to sixty', () => {
+  const pending = reply(authorization('a.test', 'pending')) as OrderEvent & { kind: 'reply' };
+  for (const [said, wanted] of [
+    [0, 600_000],
+    [1_800_000, 1_800_000],
+    [86_400_000, 3_600_000],
+  ] as const) {
+    const retryAtMs = said === 0 ? 0 : NOW + said;
+    let state = play(begin(), TO_POLL);
+    let waitedMs = 250;
+    for (;;) {
+      state = advance(state, { ...pending, reply: { ...pending.reply, retryAtMs } }, POLICY, NOW);
+      const action = nextAction(state, POLICY);
+      if (action.kind === 'later') {
+        assert.equal(action.waitMs, wanted);
+        break;
+      }
+      assert.ok(action.kind === 'wait');
+      waitedMs += action.durationMs;
+      state = advance(state, { kind: 'waited', durationMs: action.durationMs }, POLICY, NOW);
+    }
+    assert.ok(waitedMs > 500_000 && waitedMs <= 600_000, String(waitedMs));
+  }
 });
 
 test('order machine: polls look at every open name once between two waits', () => {
@@ -365,20 +390,26 @@ function outcomeOf(action: OrderAction, isShown: boolean): OrderEvent | null {
   }
 }
 
-test('order machine: every order ends, whatever the authority says', () => {
+test('order machine: every order ends, whatever the authority says, resumed or not', () => {
   const events = fc.array(anyEvent, { minLength: 1, maxLength: 6 });
+  const kills = fc.array(fc.integer({ min: 0, max: 40 }), { maxLength: 3 });
+  const shownAt = fc.array(fc.boolean(), { minLength: 1 });
   fc.assert(
-    fc.property(events, fc.array(fc.boolean(), { minLength: 1 }), (replies, shown) => {
+    fc.property(events, shownAt, kills, (replies, shown, killedAt) => {
       let state = begin();
-      for (let step = 0; step < 3_000; step++) {
+      for (let step = 0; step < 5_000; step++) {
+        if (killedAt.includes(step)) {
+          state = resumeOrder(JSON.parse(JSON.stringify(state)) as OrderState);
+        }
         const action = nextAction(state, POLICY);
         if (['done', 'failed', 'later'].includes(action.kind)) {
-          assert.ok(state.ordersMade <= 4 || action.kind === 'later');
+          if (action.kind === 'failed') assert.deepEqual(state.presented, [], 'all is taken away');
           return;
         }
         const event =
           outcomeOf(action, shown[step % shown.length]!) ?? replies[step % replies.length]!;
         state = advance(state, event, POLICY, NOW);
+        assert.ok(state.ordersMade <= 4);
       }
       assert.fail(`it does not end: ${JSON.stringify(state)}`);
     }),

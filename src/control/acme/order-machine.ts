@@ -70,7 +70,15 @@ export type OrderEvent =
   | { readonly kind: 'waited'; readonly durationMs: number };
 
 /** Longest time an authority may take over validation, and over the certificate. */
-export const WAIT_MAX_MS = 300_000;
+const WAIT_MAX_MS = 600_000;
+/**
+ * Longest pause while an order is waited for. ZeroSSL says a day with every answer that is not the
+ * last one, and takes minutes; who left then would take the challenges away before it has looked.
+ */
+const PAUSE_MAX_MS = 60_000;
+/** An order that was left is looked at again not before the one, and not after the other. */
+const LATER_MIN_MS = 600_000;
+const LATER_MAX_MS = 3_600_000;
 
 /** What is to be done now. The same state gives the same action. */
 export function nextAction(state: OrderState, policy: OrderPolicy): OrderAction {
@@ -133,11 +141,11 @@ function waitAction(state: OrderState): OrderAction {
   const step = isOrder
     ? 'waiting for the authority to make the certificate'
     : 'waiting for the authority to validate';
-  if (state.waitedMs + state.waitMs <= WAIT_MAX_MS) {
-    return { kind: 'wait', durationMs: state.waitMs, step };
-  }
+  const durationMs = Math.min(state.waitMs, PAUSE_MAX_MS);
+  if (state.waitedMs + durationMs <= WAIT_MAX_MS) return { kind: 'wait', durationMs, step };
   const message = `${step} takes too long; it is gone on with later by itself`;
-  return { kind: 'later', waitMs: state.waitMs, message };
+  const waitMs = Math.min(Math.max(state.waitMs, LATER_MIN_MS), LATER_MAX_MS);
+  return { kind: 'later', waitMs, message };
 }
 
 function unknownAuthorization(state: OrderState): string {

@@ -47,7 +47,9 @@ export interface MetricSource extends CertificateSource {
 
 /** Blocks of everything a snapshot names. Make it once per generation, not per scrape. */
 export function metricBlocks(snapshot: Snapshot): MetricBlocks {
-  const { listeners, routes, services } = snapshot;
+  const { listeners, services, tls } = snapshot;
+  // Passthroughs are routes to whoever reads metrics.
+  const routes = [...snapshot.routes, ...tls.passthroughs];
   const none = { base: routeBase(ROUTE_NONE_INDEX), labels: [ROUTE_NONE_NAME] };
   return {
     worker: [{ base: 0, labels: [] }],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { AuthorityGate, FAILURES_MAX, ORDERS_MAX } from './authority-gate.ts';
+import { AuthorityGate, FAILURES_MAX, ORDERS_MAX, TRIAL_GAP_MS } from './authority-gate.ts';
 import { IssueError } from './issuer.ts';
 import { registeredDomain } from './registered-domain.ts';
 import { SlidingBudget } from './sliding-budget.ts';
@@ -11,8 +11,7 @@ const DAY = 24 * HOUR;
 const DOWN = new IssueError('down', { advice: 'retry' });
 
 function fail(gate: AuthorityGate, error: IssueError, nowMs: number, waitMs = 0): void {
-  gate.begin(['a.test'], false, nowMs);
-  gate.end(error, waitMs, nowMs);
+  gate.end(gate.begin(['a.test'], false, nowMs), error, waitMs, nowMs);
 }
 
 test('authority gate: room for so many orders, no more', () => {
@@ -32,9 +31,9 @@ test('authority gate: closes after failures in a row, longer each time', () => {
   assert.equal(gate.closedFor(0), 0);
   fail(gate, DOWN, 0);
   assert.equal(gate.closedFor(0), 60_000);
-  gate.begin(['a.test'], false, 60_000);
+  const ticket = gate.begin(['a.test'], false, 60_000);
   assert.ok(gate.closedFor(60_000) > 0, 'nobody else while one finds out');
-  gate.end(DOWN, 0, 60_000);
+  gate.end(ticket, DOWN, 0, 60_000);
   assert.equal(gate.closedFor(60_000), 120_000);
   let nowMs = 60_000;
   for (let i = 0; i < 10; i++) {
@@ -43,8 +42,7 @@ test('authority gate: closes after failures in a row, longer each time', () => {
   }
   assert.equal(gate.closedFor(nowMs), HOUR);
   nowMs += HOUR;
-  gate.begin(['a.test'], false, nowMs);
-  gate.end(null, 0, nowMs);
+  gate.end(gate.begin(['a.test'], false, nowMs), null, 0, nowMs);
   assert.equal(gate.closedFor(nowMs), 0);
   fail(gate, DOWN, nowMs);
   assert.equal(gate.closedFor(nowMs), 0, 'it counts from the beginning again');
@@ -65,10 +63,15 @@ test('authority gate: 503 with Retry-After closes it at once for as long as it s
   assert.equal(gate.closedFor(0), 5 * HOUR);
 });
 
-test('authority gate: published limits are counted; replacements do not count per domain', () => {
-  const gate = new AuthorityGate('acme-v02.api.letsencrypt.org-directory');
-  for (let i = 0; i < 50; i++) gate.begin([`n${i}.example.com`], false, 0);
-  assert.ok(gate.budgetWait(['other.example.com'], false, 0) > 6 * DAY);
+const LETS_ENCRYPT = 'acme-v02.api.letsencrypt.org-directory';
+
+test('authority gate: published limits are counted; replacements only as orders', () => {
+  const gate = new AuthorityGate(LETS_ENCRYPT);
+  for (let i = 0; i < 50; i++) {
+    assert.equal(gate.budgetWait([`n${i}.example.com`], false, 0), 0);
+    gate.begin([`n${i}.example.com`], false, 0);
+  }
+  assert.equal(gate.budgetWait(['other.example.com'], false, 0), TRIAL_GAP_MS);
   assert.equal(gate.budgetWait(['other.example.com'], true, 0), 0);
   assert.equal(gate.budgetWait(['other.example.net'], false, 0), 0);
   assert.equal(gate.budgetWait(['other.example.com'], false, 8 * DAY), 0);
@@ -80,6 +83,25 @@ test('authority gate: published limits are counted; replacements do not count pe
   const other = new AuthorityGate('ca.internal-directory');
   for (let i = 0; i < 1_000; i++) other.begin(['same.example.net'], false, 0);
   assert.equal(other.budgetWait(['same.example.net'], false, 0), 0);
+});
+
+test('authority gate: beyond a limit one order finds out whether more is allowed', () => {
+  const gate = new AuthorityGate(LETS_ENCRYPT);
+  for (let i = 0; i < 50; i++) gate.begin([`n${i}.example.com`], false, 0);
+  const names = ['other.example.com'];
+  const refused = gate.begin(names, false, TRIAL_GAP_MS);
+  assert.deepEqual(refused, { beyond: ['domain example.com'] });
+  assert.equal(gate.budgetWait(names, false, TRIAL_GAP_MS), TRIAL_GAP_MS, 'one at a time');
+  const limited = new IssueError('limited', { advice: 'wait' });
+  gate.end(refused, limited, 30 * HOUR, TRIAL_GAP_MS);
+  assert.equal(gate.budgetWait(names, false, TRIAL_GAP_MS), 30 * HOUR, 'for the whole domain');
+  const later = TRIAL_GAP_MS + 30 * HOUR;
+  assert.equal(gate.budgetWait(names, false, later), 0);
+  gate.end(gate.begin(names, false, later), null, 0, later);
+  for (let i = 0; i < 100; i++) {
+    assert.equal(gate.budgetWait([`m${i}.example.com`], false, later), 0, 'it allows more');
+    gate.begin([`m${i}.example.com`], false, later);
+  }
 });
 
 test('registered domain: two labels, three where names are sold below, shared suffixes', () => {

@@ -6,7 +6,9 @@
  * G2  after failures in a row that are the authority's own, it is left alone: a minute, doubling
  *     to an hour, or as long as it says. Then one order tries; its success opens the gate.
  * G3  limits that an authority has published are kept by our own count, so that they are not run
- *     into; certificates that replace another by its renewal window do not count there.
+ *     into; certificates that replace another by its renewal window do not count there. Beyond a
+ *     limit one order in a while finds out whether the authority allows more: it may have granted
+ *     that, or our guess of a registered domain is too wide.
  */
 
 import type { IssueError } from './issuer.ts';
@@ -23,6 +25,8 @@ const CLOSED_MAX_MS = 3_600_000;
 const PROBE_MS = 5_000;
 const HOUR_MS = 3_600_000;
 const WEEK_MS = 7 * 24 * HOUR_MS;
+/** G3: between two orders beyond a limit. */
+export const TRIAL_GAP_MS = 600_000;
 
 interface PublishedLimits {
   /** Orders of an account within three hours. */
@@ -38,22 +42,33 @@ const PUBLISHED: readonly (readonly [prefix: string, limits: PublishedLimits])[]
   ['acme-v02.api.letsencrypt.org', { orders: 300, perDomain: 50, perNames: 5 }],
 ];
 
+/** An order under way; from `begin` to `end`. */
+export interface OrderTicket {
+  /** Limits that it is beyond. */
+  readonly beyond: readonly string[];
+}
+
 export class AuthorityGate {
   #running = 0;
   #failures = 0;
   #closings = 0;
   #closedUntilMs = 0;
   #isProbing = false;
-  readonly #orders: SlidingBudget | null;
-  readonly #domains: SlidingBudget | null;
-  readonly #names: SlidingBudget | null;
+  readonly #budgets: { readonly [kind in LimitKind]: SlidingBudget } | null;
+  /** G3: when one more may be tried, by limit. Monotonic milliseconds. */
+  readonly #trials = new Map<string, number>();
 
   /** @param key as Issuer.key */
   constructor(key: string) {
     const limits = PUBLISHED.find(([prefix]) => key.startsWith(prefix))?.[1];
-    this.#orders = limits === undefined ? null : new SlidingBudget(limits.orders, 3 * HOUR_MS, 1);
-    this.#domains = limits === undefined ? null : new SlidingBudget(limits.perDomain, WEEK_MS);
-    this.#names = limits === undefined ? null : new SlidingBudget(limits.perNames, WEEK_MS);
+    this.#budgets =
+      limits === undefined
+        ? null
+        : {
+            orders: new SlidingBudget(limits.orders, 3 * HOUR_MS, 1),
+            domain: new SlidingBudget(limits.perDomain, WEEK_MS),
+            names: new SlidingBudget(limits.perNames, WEEK_MS),
+          };
   }
 
   /** G1. */
@@ -78,20 +93,25 @@ export class AuthorityGate {
 
   /** G3. @returns milliseconds until an order for `names` is within the limits; 0: now */
   budgetWait(names: readonly string[], isReplacing: boolean, nowMs: number): number {
-    const orders = this.#orders?.wait('', nowMs) ?? 0;
-    if (isReplacing) return orders;
-    const same = this.#names?.wait(names.join(' '), nowMs) ?? 0;
-    const domains = domainsOf(names).map((domain) => this.#domains?.wait(domain, nowMs) ?? 0);
-    return Math.max(orders, same, ...domains);
+    let longestMs = 0;
+    for (const { budget, key, id } of this.#limitsFor(names, isReplacing)) {
+      const waitMs = budget.wait(key, nowMs);
+      const trialMs = (this.#trials.get(id) ?? -Infinity) - nowMs;
+      longestMs = Math.max(longestMs, Math.min(waitMs, Math.max(0, trialMs)));
+    }
+    return longestMs;
   }
 
   /** An order begins; `end` must follow. */
-  begin(names: readonly string[], isReplacing: boolean, nowMs: number): void {
+  begin(names: readonly string[], isReplacing: boolean, nowMs: number): OrderTicket {
     if (this.#closings > 0) this.#isProbing = true;
-    this.#orders?.take('', nowMs);
-    if (isReplacing) return;
-    this.#names?.take(names.join(' '), nowMs);
-    for (const domain of domainsOf(names)) this.#domains?.take(domain, nowMs);
+    const beyond: string[] = [];
+    for (const { budget, key, id } of this.#limitsFor(names, isReplacing)) {
+      if (budget.wait(key, nowMs) > 0) beyond.push(id);
+      budget.take(key, nowMs);
+      if (budget.wait(key, nowMs) > 0 && !this.#isLifted(id)) this.#try(id, nowMs + TRIAL_GAP_MS);
+    }
+    return { beyond };
   }
 
   /**
@@ -99,9 +119,12 @@ export class AuthorityGate {
    * @param error   null: with a certificate
    * @param waitMs  how long the authority wants to be left alone; 0: it did not say
    */
-  end(error: IssueError | null, waitMs: number, nowMs: number): void {
+  end({ beyond }: OrderTicket, error: IssueError | null, waitMs: number, nowMs: number): void {
     this.#isProbing = false;
     if (error?.advice === 'aborted') return;
+    if (error === null) for (const id of beyond) this.#try(id, LIFTED_MS);
+    // It is true for all that the limit is about.
+    else if (waitMs > 0) for (const id of beyond) this.#try(id, nowMs + waitMs);
     // A name that cannot be validated says nothing about the authority: it answered.
     if (error === null || error.advice === 'fix') {
       this.#failures = 0;
@@ -121,8 +144,45 @@ export class AuthorityGate {
     this.#closings++;
     this.#closedUntilMs = Math.max(this.#closedUntilMs, nowMs + durationMs);
   }
+
+  #limitsFor(names: readonly string[], isReplacing: boolean): readonly Limit[] {
+    const budgets = this.#budgets;
+    if (budgets === null) return [];
+    const limit = (kind: LimitKind, key: string): Limit => {
+      return { budget: budgets[kind], key, id: `${kind} ${key}` };
+    };
+    if (isReplacing) return [limit('orders', '')];
+    const domains = new Set(names.map(registeredDomain));
+    return [
+      limit('orders', ''),
+      limit('names', names.join(' ')),
+      ...[...domains].map((domain) => limit('domain', domain)),
+    ];
+  }
+
+  #isLifted(id: string): boolean {
+    return this.#trials.get(id) === LIFTED_MS;
+  }
+
+  #try(id: string, atMs: number): void {
+    this.#trials.delete(id);
+    this.#trials.set(id, atMs);
+    if (this.#trials.size <= TRIALS_MAX) return;
+    for (const oldest of this.#trials.keys()) {
+      this.#trials.delete(oldest);
+      return;
+    }
+  }
 }
 
-function domainsOf(names: readonly string[]): string[] {
-  return [...new Set(names.map(registeredDomain))];
+type LimitKind = 'orders' | 'domain' | 'names';
+
+interface Limit {
+  readonly budget: SlidingBudget;
+  readonly key: string;
+  readonly id: string;
 }
+
+const TRIALS_MAX = 10_000;
+/** The authority allows more than it has published. */
+const LIFTED_MS = -1;

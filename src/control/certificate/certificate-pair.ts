@@ -1,14 +1,13 @@
 /**
  * Judges certificates and keys of a configuration: whether they can be read, fit, and will be
- * served by OpenSSL. Ten thousand pairs are read at a start, so a pair costs about 0.1 ms: each
- * text is parsed once, and what a key says about itself is compared as bytes.
+ * served by OpenSSL. Ten thousand pairs are read at a start, so each text is parsed once, and what
+ * a key says about itself is compared as bytes.
  *
  * P1  a pair without an error can be served: what OpenSSL would refuse is an error here.
  * P2  nothing of a key is in a message.
  */
 
-import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 
 import type { KeyType } from '../../contract/tls.ts';
@@ -22,6 +21,8 @@ import type { CertificateFacts } from '../x509/certificate-reader.ts';
 import { isSameBytes, readCertificate } from '../x509/certificate-reader.ts';
 import { Oid } from '../x509/oids.ts';
 import { readPem } from '../x509/pem.ts';
+import { isKeyOf, readPrivateKey } from './private-key.ts';
+import type { PrivateKey } from './private-key.ts';
 
 const RSA_BITS_MIN = 2_048;
 const CURVES: readonly string[] = ['prime256v1', 'secp384r1', 'secp521r1'];
@@ -43,7 +44,7 @@ export function checkPair(chain: string, keyText: string): CheckedPair {
   if (leaf === undefined || key === null) return { facts: null, problems };
   checkMatch(parts, key, problems);
   if (problems.length > 0) return { facts: null, problems }; // Who knows what else was meant.
-  checkStrength(parts, key.object, problems);
+  checkStrength(parts, key, problems);
   checkOrder(parts, problems);
   checkNames(leaf, problems);
   if (problems.some(({ severity }) => severity === 'error')) return { facts: null, problems };
@@ -73,11 +74,6 @@ function readChain(text: string, problems: Problems): CertificateFacts[] {
   return problems.length > 0 ? [] : parts;
 }
 
-interface PrivateKey {
-  readonly object: KeyObject;
-  readonly der: Uint8Array;
-}
-
 function readKey(text: string, problems: Problems): PrivateKey | null {
   const block = readPem(text).find(({ label }) => label.endsWith('PRIVATE KEY'));
   if (block === undefined) {
@@ -92,12 +88,9 @@ function readKey(text: string, problems: Problems): PrivateKey | null {
     });
     return null;
   }
-  try {
-    return { object: createPrivateKey(text), der: block.der ?? new Uint8Array() };
-  } catch {
-    add(problems, 'PN1503', 'key', 'the private key is malformed'); // P2
-    return null;
-  }
+  const key = readPrivateKey(block, text);
+  if (key === null) add(problems, 'PN1503', 'key', 'the private key is malformed'); // P2
+  return key;
 }
 
 function checkMatch(parts: readonly CertificateFacts[], key: PrivateKey, problems: Problems): void {
@@ -111,42 +104,20 @@ function checkMatch(parts: readonly CertificateFacts[], key: PrivateKey, problem
   });
 }
 
-/**
- * A private key as it is usually written holds the public one: the end of the certificate's SPKI,
- * which is the point of a curve or the modulus with the exponent. Otherwise OpenSSL decides.
- */
-function isKeyOf({ der, spki, keyType }: CertificateFacts, key: PrivateKey): boolean {
-  const size = keyType === 'ecdsa' ? 64 : 128;
-  const isTail = key.der.length > size && spki.length > size + 8 && keyType !== 'ed25519';
-  if (isTail) {
-    // Of a modulus the last bytes but those of the exponent (`02 03 01 00 01`).
-    const end = keyType === 'ecdsa' ? spki.length : spki.length - 5;
-    const tail = Buffer.from(spki.buffer, spki.byteOffset + end - size, size);
-    if (Buffer.from(key.der.buffer, key.der.byteOffset, key.der.length).includes(tail)) return true;
-  }
-  try {
-    return new X509Certificate(der).checkPrivateKey(key.object);
-  } catch {
-    return false;
-  }
-}
-
 function checkStrength(
   parts: readonly CertificateFacts[],
-  key: KeyObject,
+  { kind, curve, bits }: PrivateKey,
   problems: Problems,
 ): void {
-  const { asymmetricKeyType: kind, asymmetricKeyDetails: details } = key;
   if (kind === 'rsa') {
-    const bits = details?.modulusLength ?? 0;
     if (bits < RSA_BITS_MIN) {
       const expected = `${RSA_BITS_MIN} bits or more`;
       add(problems, 'PN1507', 'key', `an RSA key of ${bits} bits is too short`, { expected });
     }
-  } else if (kind === 'ec' ? !CURVES.includes(details?.namedCurve ?? '') : kind !== 'ed25519') {
-    const found = details?.namedCurve ?? kind ?? 'unknown';
+  } else if (kind === 'ec' ? !CURVES.includes(curve) : kind !== 'ed25519') {
     const expected = 'ECDSA with P-256, P-384 or P-521, RSA, or Ed25519';
-    add(problems, 'PN1503', 'key', `a key of the kind ${found} is not served`, { expected });
+    const message = `a key of the kind ${curve || kind || 'unknown'} is not served`;
+    add(problems, 'PN1503', 'key', message, { expected });
   }
   for (const [index, { signatureAlgorithm, isSelfSigned }] of parts.entries()) {
     if (isSelfSigned || !SHA1.includes(signatureAlgorithm)) continue; // Nobody checks its own.

@@ -198,3 +198,16 @@ test('file store: tidying up takes away what was cut short long ago only', async
   assert.deepEqual((await readdir(join(folder, 'a'))).toSorted(), ['.new.tmp', 'key.pem']);
   assert.equal(await readFile(join(folder, 'a', 'key.pem'), 'utf8'), 'one');
 });
+
+test('file store: what is claimed is there whole, once, and leaves no draft', async (t) => {
+  const folder = await temporaryFolder(t);
+  const path = join(folder, 'a.1.lock');
+  const claims = await Promise.allSettled(
+    ['one', 'two', 'three'].map((text) => NODE_FILE_SYSTEM.claim(path, text)),
+  );
+  const won = claims.findIndex(({ status }) => status === 'fulfilled');
+  assert.equal(claims.filter(({ status }) => status === 'fulfilled').length, 1);
+  assert.equal(await readFile(path, 'utf8'), ['one', 'two', 'three'][won]);
+  assert.deepEqual(await readdir(folder), ['a.1.lock']);
+  assert.equal((await stat(path)).mode & 0o777, 0o600);
+});

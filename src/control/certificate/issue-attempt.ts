@@ -27,6 +27,7 @@ import {
   loadCertificate,
   rankOf,
   saveCertificate,
+  withPlan,
 } from './stored-certificate.ts';
 
 /** A store that was just tried is not tried again. */
@@ -161,17 +162,17 @@ export class IssueAttempts {
     const isReplacing = isReplacement(record, issuer);
     const replaces = isReplacing ? entryText(stored!.entry.chain) : null;
     record.step = `ordering from ${issuer.name}`;
-    gate.begin(names, isReplacing, clock.nowMs());
+    const ticket = gate.begin(names, isReplacing, clock.nowMs());
     try {
       const onStep = (step: string): void => {
         record.step = step;
       };
       const issued = await issuer.issue({ names, replaces }, { signal, onStep });
-      gate.end(null, 0, clock.nowMs());
+      gate.end(ticket, null, 0, clock.nowMs());
       return issued;
     } catch (thrown) {
       const failure = failureOf(issuer, thrown, signal);
-      gate.end(failure.error, waitOf(failure.error, clock), clock.nowMs());
+      gate.end(ticket, failure.error, waitOf(failure.error, clock), clock.nowMs());
       return withHints(failure, await look);
     }
   }
@@ -263,9 +264,8 @@ export class IssueAttempts {
       const found = await loadCertificate(store, issuer.key, record.unit);
       if (found === null || found.entry.id === record.stored?.entry.id) continue;
       if (!record.names.every((name) => found.entry.names.includes(name))) continue;
-      const plan = found.meta.plan ?? planRenewal(found.entry, null, null, random);
-      if (clock.timeMs() >= renewalDue(found.entry, plan)) continue;
-      return { ...found, meta: { ...found.meta, plan } };
+      const planned = withPlan(found, random);
+      if (clock.timeMs() < renewalDue(found.entry, planned.meta.plan)) return planned;
     }
     return null;
   }

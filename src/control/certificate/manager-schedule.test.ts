@@ -283,19 +283,33 @@ test('manager: an authority that fails is left alone, tried with one order', asy
   assert.equal(stage.served.size, 100);
 });
 
-test("manager: keeps within Let's Encrypt's limits for one registered domain", async () => {
-  const time = new FakeTime();
-  const names = Array.from({ length: 60 }, (_, index) => `n${index}.example.com`);
-  const authority = 'acme-v02.api.letsencrypt.org-directory';
-  const stage = await openRunning(time, new MemoryStore(), [...names, 'a.example.net'], {
-    authority,
+for (const isGranted of [false, true]) {
+  const what = isGranted ? 'more if it allows more' : 'one that finds out';
+  test(`manager: orders up to the limits of Let's Encrypt, and then ${what}`, async () => {
+    const time = new FakeTime();
+    const names = Array.from({ length: 60 }, (_, index) => `n${index}.example.com`);
+    const authority = 'acme-v02.api.letsencrypt.org-directory';
+    let given = 0;
+    const limited = ({ names: [name] }: { readonly names: readonly string[] }) => {
+      if (isGranted || !name!.endsWith('.example.com') || given++ < 50) return null;
+      const retryAtMs = time.wallMs + 30 * HOUR_MS;
+      return new IssueError('too many certificates', { advice: 'wait', retryAtMs });
+    };
+    const stage = await openRunning(time, new MemoryStore(), [...names, 'a.example.net'], {
+      authority,
+      prepare: (issuer) => {
+        issuer.fault = limited;
+      },
+    });
+    await time.advance(5 * 60_000, 5_000);
+    assert.equal(stage.issuer().orders.length, 51);
+    const waiting = stage.manager.rows().filter(({ id }) => id === '');
+    assert.equal(waiting.length, 10);
+    for (const row of waiting) assert.match(row.step, /limits/);
+    await time.advance(25 * HOUR_MS, 60_000);
+    assert.equal(stage.issuer().orders.length, isGranted ? 61 : 52);
+    given = 0;
+    await time.advance(3 * DAY_MS, 10 * 60_000);
+    assert.equal(stage.served.size, 61);
   });
-  await time.advance(HOUR_MS, 60_000);
-  assert.equal(stage.issuer().orders.length, 51);
-  assert.equal(stage.row('a.example.net').state, 'valid');
-  const waiting = stage.manager.rows().filter(({ id }) => id === '');
-  assert.equal(waiting.length, 10);
-  for (const row of waiting) assert.match(row.step, /limits/);
-  await time.advance(7 * DAY_MS + HOUR_MS, 10 * 60_000);
-  assert.equal(stage.served.size, 61);
-});
+}

@@ -377,3 +377,26 @@ test('manager: an issuer that was put right is asked at once', async () => {
   await time.advance(5_000);
   assert.equal(stage.row(NAME).state, 'valid');
 });
+
+test('manager: what is written late does not replace a later one', async () => {
+  const time = new FakeTime();
+  const store = new MemoryStore();
+  const stage = openStage(time, store);
+  stage.manager.configure(configWith(nodesFor([NAME])));
+  await stage.manager.start();
+  stage.issuer().fault = () => {
+    store.fault = 'full';
+    return null;
+  };
+  await time.advance(5_000);
+  assert.equal(stage.served.size, 1);
+  const shared = new MemoryStore(store);
+  const other = await openRunning(time, shared, [NAME]);
+  other.issuer().lifeMs = 120 * DAY_MS;
+  await time.advance(5_000);
+  store.fault = null;
+  await time.advance(2 * 60_000, 10_000);
+  assert.deepEqual([...stage.served.keys()], [other.row(NAME).id]);
+  const next = await openRunning(time, store, [NAME]);
+  assert.deepEqual([...next.served.keys()], [other.row(NAME).id]);
+});

@@ -39,10 +39,12 @@ import { isMoved } from './renewal-plan.ts';
 import type { RenewalPlan } from './renewal-plan.ts';
 import { Stapler } from './stapler.ts';
 import {
+  loadCertificate,
   loadCertificates,
   removeCertificate,
   saveCertificate,
   saveMeta,
+  withPlan,
 } from './stored-certificate.ts';
 import { TicketRotation } from './ticket-rotation.ts';
 import { wantedCertificates } from './wanted-certificates.ts';
@@ -373,17 +375,21 @@ export class CertificateManager implements CertificateDesk {
 
   /** Certificates that the store did not take when they were issued. */
   async #saveLate(): Promise<void> {
-    const { store } = this.#options;
+    const { store, random } = this.#options;
     for (const record of this.#records.all) {
       const { stored } = record;
       const settle = record.unsaved;
       if (settle === null || stored === null) continue;
       try {
-        await saveCertificate(store, stored);
+        // Another process may have been luckier meanwhile.
+        const there = await loadCertificate(store, stored.issuerKey, record.unit);
+        const isLater = there !== null && there.entry.notAfterMs > stored.entry.notAfterMs;
+        if (!isLater) await saveCertificate(store, stored);
+        else if (record.stored === stored) this.#runner.take(record, withPlan(there, random));
       } catch {
         return; // The others would fare no better.
       }
-      if (record.stored === stored) record.unsaved = null;
+      if (record.unsaved === settle) record.unsaved = null;
       await settle();
     }
   }

@@ -12,9 +12,9 @@ import type { CertificateClock } from './certificate-clock.ts';
 import type { Issuer } from './issuer.ts';
 import { ManagedCertificate } from './managed-certificate.ts';
 import type { ManagedOptions } from './managed-certificate.ts';
-import { planRenewal } from './renewal-plan.ts';
 import { keyPart } from './store-keys.ts';
 import type { StoredCertificate } from './stored-certificate.ts';
+import { withPlan } from './stored-certificate.ts';
 
 /** What one record is to be. */
 export interface RecordWish extends ManagedOptions {
@@ -123,9 +123,9 @@ export class RecordSet {
     const { stored } = record;
     if (stored === null) return;
     const clock = this.#clock;
-    const plan = stored.meta.plan ?? planRenewal(stored.entry, null, null, this.#random);
-    record.stored = { ...stored, meta: { ...stored.meta, plan } };
-    record.rest(clock, stored.meta.obtainedAtMs, plan);
+    const planned = withPlan(stored, this.#random);
+    record.stored = planned;
+    record.rest(clock, stored.meta.obtainedAtMs, planned.meta.plan);
     const spreadMs = Math.min(LOOK_SPREAD_MAX_MS, this.#units.size * LOOK_GAP_MS);
     record.lookAtMs = clock.nowMs() + FIRST_LOOK_MS + this.#random() * spreadMs;
   }

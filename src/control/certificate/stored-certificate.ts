@@ -18,7 +18,7 @@ import type { CertificateStore } from './certificate-store.ts';
 import type { CertificateText } from './entry-batch.ts';
 import { entryText, packEntries } from './entry-batch.ts';
 import type { RenewalPlan } from './renewal-plan.ts';
-import { isRenewalPlan } from './renewal-plan.ts';
+import { isRenewalPlan, planRenewal } from './renewal-plan.ts';
 import { certificateKey, keyPart, metaKey } from './store-keys.ts';
 
 export interface CertificateMeta {
@@ -39,6 +39,10 @@ export interface StoredCertificate {
   readonly unit: string;
   readonly entry: CertificateEntry;
   readonly meta: CertificateMeta;
+}
+
+export interface PlannedCertificate extends StoredCertificate {
+  readonly meta: CertificateMeta & { readonly plan: RenewalPlan };
 }
 
 const BEGIN_KEY = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/;
@@ -102,6 +106,13 @@ export async function loadCertificate(
   if (text === null) return null;
   const meta = metaOf(await store.read(metaKey(issuerKey, unit)), text.id);
   return { issuerKey: keyPart(issuerKey), unit, entry: packEntries([text])[0]!, meta };
+}
+
+/** With a plan for its renewal: the one it has, or a new one. */
+export function withPlan(stored: StoredCertificate, random: () => number): PlannedCertificate {
+  const { entry, meta } = stored;
+  const plan = meta.plan ?? planRenewal(entry, null, null, random);
+  return { ...stored, meta: { ...meta, plan } };
 }
 
 /** D1: the key and the chain, then the rest. @throws StoreError */

@@ -211,6 +211,9 @@ function checkPair(
   return facts === null ? null : { chain, key, ...facts, file: files.chainName };
 }
 
+/** Warnings of one node that are given one by one. */
+const VALIDITY_WARNINGS_MAX = 20;
+
 /** Warnings that depend on the clock, so that they are given anew at each load. */
 export function lintValidity(
   certificate: CertificateConfig,
@@ -218,22 +221,23 @@ export function lintValidity(
   nowMs: number,
   report: Report,
 ): void {
-  const value = table.entries.get('cert') ?? table.entries.get('folder') ?? table;
-  for (const { file, notBeforeMs, notAfterMs } of certificate.pairs) {
+  const { spot } = table.entries.get('cert') ?? table.entries.get('folder') ?? table;
+  const warn = (message: string, hint?: string): void => {
+    report({ severity: 'warning', code: 'PN1505', message, spot, part: 'value', hint });
+  };
+  const bad = certificate.pairs.filter(
+    (pair) => nowMs > pair.notAfterMs || nowMs < pair.notBeforeMs,
+  );
+  for (const { file, notBeforeMs, notAfterMs } of bad.slice(0, VALIDITY_WARNINGS_MAX)) {
     const hasExpired = nowMs > notAfterMs;
-    if (!hasExpired && nowMs >= notBeforeMs) continue;
-    const since = new Date(hasExpired ? notAfterMs : notBeforeMs).toISOString().slice(0, 16);
-    report({
-      severity: 'warning',
-      code: 'PN1505',
-      message: hasExpired
-        ? `${file}: the certificate has expired on ${since}Z`
-        : `${file}: the certificate is not valid before ${since}Z`,
-      spot: value.spot,
-      part: 'value',
-      hint: hasExpired ? 'clients will refuse it: replace the files' : 'is the clock right?',
-    });
+    const at = `${new Date(hasExpired ? notAfterMs : notBeforeMs).toISOString().slice(0, 16)}Z`;
+    if (hasExpired) {
+      const hint = 'clients will refuse it: replace the files';
+      warn(`${file}: the certificate has expired on ${at}`, hint);
+    } else warn(`${file}: the certificate is not valid before ${at}`, 'is the clock right?');
   }
+  const more = bad.length - VALIDITY_WARNINGS_MAX;
+  if (more > 0) warn(`${more} more certificates have expired, or are not valid yet`);
 }
 
 /** A name as certificates have it: no `*`, and a literal without brackets. */

@@ -109,6 +109,8 @@ export class Covers {
   readonly #files = new Map<string, string>();
   readonly #listed: ReadonlySet<string>;
   readonly #routed: ReadonlyMap<string, unknown>;
+  /** By wildcard. */
+  readonly #issued = new Map<string, boolean>();
 
   /**
    * @param listed names in `certificates`
@@ -143,8 +145,17 @@ export class Covers {
     return issuer?.name ?? null;
   }
 
-  /** N3. */
+  /** N3. Asked for every name below it, so it is decided once. */
   #isIssued(wildcard: string): boolean {
+    let isIssued = this.#issued.get(wildcard);
+    if (isIssued === undefined) {
+      isIssued = this.#canBeIssued(wildcard);
+      this.#issued.set(wildcard, isIssued);
+    }
+    return isIssued;
+  }
+
+  #canBeIssued(wildcard: string): boolean {
     const { certificates, issuers } = this.#config;
     if (this.#listed.has(wildcard)) {
       const nodes = certificates.filter(({ names }) => names.includes(wildcard));

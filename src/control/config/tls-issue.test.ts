@@ -64,6 +64,13 @@ const CASES: readonly Case[] = [
     at: [2, 28, 39],
   },
   {
+    code: 'PN1214',
+    text: `${TLS}certificates.c.names = ["a.com", "a.internal"]\nissuers.letsencrypt = {}`,
+    at: [2, 24, 47],
+    hint: /several/,
+  },
+  { code: 'PN1214', text: `${TLS}certificates.c.names = ["a.com"]`, at: [2, 24, 33] },
+  {
     code: 'PN1215',
     text: `${TLS}issuers.x.on-demand.names = ["*"]`,
     at: [2, 29, 34],

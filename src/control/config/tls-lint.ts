@@ -163,24 +163,35 @@ class TlsLint {
     }
   }
 
-  /** What `certificates` lists has to be issued by somebody who can. */
+  /** What a node of `certificates` lists has to be issued by one issuer that can. */
   #lintManaged(): void {
-    const byName = new Map(this.#config.issuers.map((issuer) => [issuer.name, issuer]));
-    const wanted = new Map(this.#config.certificates.map((node) => [node.name, node.issuer]));
-    for (const { name, certificate, issuers, isWildcard } of this.#input.names) {
-      if (certificate === null) continue;
-      const chosen = byName.get(wanted.get(certificate) ?? '');
-      if (chosen === undefined && issuers.length > 0) continue;
-      if (chosen !== undefined && canIssue(chosen, name)) continue;
-      const who = chosen === undefined ? 'no issuer' : `issuer \`${chosen.name}\``;
-      const can = chosen === undefined ? 'is there that can issue' : 'cannot issue';
-      this.#add('PN1214', 'certificates', certificate, 'names', {
-        message: `${who} ${can} \`${name}\``,
-        hint: isWildcard
-          ? 'a wildcard is proved by the challenge `dns-01`: give the issuer a table `dns`'
-          : issuerHint(chosen !== undefined),
+    const nodes = Map.groupBy(this.#input.names, ({ certificate }) => certificate ?? '');
+    for (const { name, issuer } of this.#config.certificates) {
+      const listed = nodes.get(name) ?? [];
+      const chosen = this.#config.issuers.find((one) => one.name === issuer) ?? null;
+      if (issuer !== null && chosen === null) continue; // Reported as a reference.
+      const bad = listed.find((one) => {
+        return chosen === null ? one.issuers.length === 0 : !canIssue(chosen, one.name);
       });
+      if (bad !== undefined) this.#reportUnable(name, bad, chosen?.name ?? null);
+      else if (listed.length > 0 && chosen === null && commonIssuers(listed).length === 0) {
+        this.#add('PN1214', 'certificates', name, 'names', {
+          message: `no issuer is for all names of \`${name}\`, and one certificate has one issuer`,
+          hint: 'make it several, or name an `issuer`',
+        });
+      }
     }
+  }
+
+  #reportUnable(node: string, { name, isWildcard }: TlsName, issuer: string | null): void {
+    const message =
+      issuer === null
+        ? `no issuer is there that can issue \`${name}\``
+        : `issuer \`${issuer}\` cannot issue \`${name}\``;
+    const hint = isWildcard
+      ? 'a wildcard is proved by the challenge `dns-01`: give the issuer a table `dns`'
+      : issuerHint(issuer !== null);
+    this.#add('PN1214', 'certificates', node, 'names', { message, hint });
   }
 
   /** What routes name and nobody has a certificate for. */
@@ -244,6 +255,11 @@ class TlsLint {
         : { related: { text: `\`${related}\` is at`, spot: other.spot } }),
     });
   }
+}
+
+function commonIssuers(names: readonly TlsName[]): readonly string[] {
+  const [first, ...rest] = names;
+  return first!.issuers.filter((issuer) => rest.every(({ issuers }) => issuers.includes(issuer)));
 }
 
 function isOn(own: readonly string[] | null, listener: ListenerConfig): boolean {

@@ -77,6 +77,19 @@ test('request view: host and port are canonical', () => {
   assert.match(view.forwardedElement(), /^for=192\.0\.2\.1;host="shop\.example\.com:8080"/);
 });
 
+test('request view: knows its host without making a text of it', () => {
+  const view = viewOf('GET / HTTP/1.1\r\nHost: A.Test:80\r\n\r\n');
+  assert.equal(view.readTarget(), Fault.none);
+  assert.equal(view.isHost('a.test'), true);
+  for (const other of ['', 'a.tes', 'a.test:80', 'b.test', 'A.Test']) {
+    assert.equal(view.isHost(other), false, other);
+  }
+  const passed = new RequestView(new RequestHead(100));
+  passed.setHost('db.test');
+  assert.equal(passed.host(), 'db.test');
+  assert.equal(passed.isHost('db.test'), true);
+});
+
 test('request view: HTTP/1.0 may come without a host, and then has none', () => {
   const view = viewOf('GET / HTTP/1.0\r\n\r\n');
   assert.equal(view.readTarget(), Fault.none);

@@ -151,6 +151,15 @@ export class RequestView implements RouteRequest {
     return head.queryStart < 0 ? '' : latin1Text(head.bytes, head.queryStart, head.queryEnd);
   }
 
+  /** True when the canonical host is that text. Makes none of its own. */
+  isHost(text: string): boolean {
+    if (text.length !== this.hostEnd) return false;
+    for (let i = 0; i < text.length; i++) {
+      if (this.hostBytes[i] !== text.charCodeAt(i)) return false;
+    }
+    return true;
+  }
+
   host(): string {
     return latin1Text(this.hostBytes, 0, this.hostEnd);
   }

@@ -47,9 +47,10 @@ export function isMisdirected(exchange: Exchange, security: ClientSecurity): boo
   const { view } = exchange;
   const listener = exchange.linked!.tls.listeners[view.listenerIndex] ?? null;
   if (listener === null) return false; // Without TLS since a reload: nothing is protected there.
-  if (listener.hasOnePolicy && listener.policy === security.policy) return false;
-  const wanted = listener.hasOnePolicy ? listener.policy : listener.policyOf(view.host());
-  return needsOtherConnection(security.policy, wanted);
+  const { policy, serverName } = security;
+  if (listener.hasOnePolicy) return needsOtherConnection(policy, listener.policy);
+  const host = view.isHost(serverName) ? serverName : view.host(); // Mostly no text is made.
+  return needsOtherConnection(policy, listener.policyOf(host));
 }
 
 /**

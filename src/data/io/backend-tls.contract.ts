@@ -4,6 +4,7 @@
 
 import assert from 'node:assert/strict';
 
+import { Prng } from '../../base/prng.ts';
 import { Fault } from '../../contract/fault.ts';
 import {
   LOOPBACK,
@@ -14,6 +15,7 @@ import {
 } from './backend-pair.contract.ts';
 import type { IoHarness, PairTls } from './backend-pair.contract.ts';
 import { BackendProbe } from './backend-probe.contract.ts';
+import { useAtRandom } from './backend-world.contract.ts';
 import { CHUNK_HEADROOM } from './backend.ts';
 import type { Connection, Listening } from './backend.ts';
 
@@ -27,6 +29,8 @@ export const TLS_CHECKS: readonly (readonly [string, TlsCheck])[] = [
   ['fails on a peer that ends, resets or stays silent in the handshake', checkBrokenOff],
   ['fails, and throws nothing, on bytes that are no TLS', checkGarbage],
   ['is harmless when closed, aborted or reset in the handshake', checkClosedInHandshake],
+  ['says onWritable to who has seen that it is not drained', checkDrained],
+  ['keeps its promises when used in any order', checkAnyOrder],
   ['secures nothing that is closed or has been secured', checkSecureTwice],
 ];
 
@@ -227,6 +231,51 @@ async function checkClosedInHandshake(harness: IoHarness, tls: PairTls): Promise
     await harness.until(() => isOver(client), 'the client to notice');
     await finish(harness, served, [client]);
   }
+}
+
+/** A write that is taken may still be held; an owner that minds asks `isDrained`. */
+async function checkDrained(harness: IoHarness, tls: PairTls): Promise<void> {
+  const served = await serve(harness, tls);
+  const client = connect(harness, served, tls);
+  await harness.until(() => client.isOpen && served.servers[0]?.isOpen === true, 'open');
+  const server = served.servers[0]!;
+  server.expectedSeed = 1;
+  for (let round = 0; round < 20; round++) {
+    const count = client.writableCount;
+    for (let i = 0; i < 4; i++) client.writeNext(500);
+    if (client.connection.isDrained) continue;
+    await harness.until(() => client.writableCount > count, 'onWritable');
+    assert.equal(client.connection.isDrained, true);
+  }
+  await harness.until(() => server.receivedSize === 20 * 4 * 500, 'the bytes');
+  await finish(harness, served, [client]);
+}
+
+/** Random calls on both ends, from before the handshake on; the probes check B1 to B4. */
+async function checkAnyOrder(harness: IoHarness, tls: PairTls): Promise<void> {
+  const prng = new Prng(2);
+  const served = await serve(harness, tls);
+  const probes: BackendProbe[] = [];
+  let seen = 0;
+  for (let i = 0; i < 60; i++) {
+    const client = connect(harness, served, tls);
+    client.expectedSeed = 1;
+    probes.push(client);
+    if (prng.chance(0.3)) useAtRandom(prng, client, 2);
+    for (let step = 0; step < 10; step++) {
+      if (prng.chance(0.4)) await harness.settle();
+      for (; seen < served.servers.length; seen++) {
+        served.servers[seen]!.expectedSeed = 1;
+        probes.push(served.servers[seen]!);
+      }
+      const first = Math.max(0, probes.length - 8);
+      useAtRandom(prng, probes[prng.integer(first, probes.length - 1)]!, 1);
+    }
+  }
+  await harness.settle();
+  const isAnyOpen = probes.filter((probe) => probe.isOpen).length;
+  assert.ok(isAnyOpen > 20, `${isAnyOpen} handshakes got through`);
+  await finish(harness, served, probes);
 }
 
 async function checkSecureTwice(harness: IoHarness, tls: PairTls): Promise<void> {

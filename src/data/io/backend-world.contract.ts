@@ -298,7 +298,8 @@ async function checkAnyOrder(harness: IoHarness): Promise<void> {
   assert.equal(harness.slab.misuseCount, 0);
 }
 
-function useAtRandom(prng: Prng, probe: BackendProbe, count: number): void {
+/** Calls methods of the connection, as `prng` says. */
+export function useAtRandom(prng: Prng, probe: BackendProbe, count: number): void {
   for (let i = 0; i < count; i++) {
     const choice = prng.integer(0, 19);
     if (choice < 7) probe.writeNext(prng.integer(0, 65_000));

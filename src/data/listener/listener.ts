@@ -232,7 +232,7 @@ export class Listener implements ListenEvents, ConnectionOwner, AcceptingOwner {
   }
 
   get wantsFingerprint(): boolean {
-    return this.options.plane.accessLog !== null;
+    return this.options.plane.accessLog?.wantsFingerprint === true;
   }
 
   onError(message: string): void {

@@ -70,7 +70,7 @@ export class PassthroughConnection
    * @param chunk what came so far, `[start, end)`, from the ClientHello on; borrowed for the call
    */
   start(route: LinkedRoute, chunk: Chunk, start: number, end: number): void {
-    const { plane, connection, client } = this;
+    const { plane, client } = this;
     plane.cells[this.owner.metricBase + ListenerCell.receivedBytes]! += end - start;
     this.pauseRequest();
     const exchange = plane.acquireExchange(this.linked.limits);
@@ -79,8 +79,7 @@ export class PassthroughConnection
     exchange.view.setHost(client.serverName);
     exchange.route = route;
     exchange.opening = this;
-    if (connection.isClosed) exchange.abandon(Fault.clientClosed);
-    else if (this.held.take(chunk, start, end)) exchange.startPassthrough();
+    if (this.held.take(chunk, start, end)) exchange.startPassthrough();
     else exchange.fail(Fault.memoryLimit);
   }
 

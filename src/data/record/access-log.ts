@@ -79,6 +79,11 @@ export class AccessLog {
     this.#writer = new LineWriter(this.#buffers[this.#current]!, line.isJson);
   }
 
+  /** As in LogLine. */
+  get wantsFingerprint(): boolean {
+    return this.#line.wantsFingerprint;
+  }
+
   /** Hands the lines written so far to the sink, if there are any. */
   flush(): void {
     const index = this.#current;

@@ -109,6 +109,13 @@ test('log line: json tells of TLS where there is some', () => {
   assert.equal(render(spec('template', template), record), '- - - -\n');
 });
 
+test('log line: a fingerprint is wanted where it is written', () => {
+  assert.equal(new LogLine(spec('json')).wantsFingerprint, true);
+  assert.equal(new LogLine(spec('common')).wantsFingerprint, false);
+  assert.equal(new LogLine(spec('template', '{client}')).wantsFingerprint, false);
+  assert.equal(new LogLine(spec('template', '{fingerprint}')).wantsFingerprint, true);
+});
+
 test('log line: a template writes fields and its own text', () => {
   const template = '{{{time}}} {status} {duration}ms "{referer}" {user-agent} é';
   assert.equal(

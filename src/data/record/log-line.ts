@@ -96,6 +96,8 @@ const NEWLINE = 0x0a;
 export class LogLine {
   /** True when values need JSON escapes. */
   readonly isJson: boolean;
+  /** Lines tell of the client's TLS fingerprint, which is made for nobody else. */
+  readonly wantsFingerprint: boolean;
   readonly #steps: readonly Step[];
   readonly #wall = new WallText();
 
@@ -103,6 +105,7 @@ export class LogLine {
   constructor(spec: AccessLogSpec) {
     this.isJson = spec.format === 'json';
     this.#steps = compileSteps(spec);
+    this.wantsFingerprint = this.#steps.some(({ code }) => code === Code.fingerprint);
   }
 
   /**

@@ -124,6 +124,7 @@ test('acceptance: nobody waits for ever, and who leaves is forgotten', () => {
   bench.sim.advanceMs(2_000);
   assert.equal(alertOf(peer), 112);
   bench.sim.advanceMs(20_000);
+  assert.equal(bench.worker.waiting.count, 0);
   bench.worker.settleCertificate('x.test');
   bench.sim.advanceMs(100);
   assert.equal(bench.said.length, 2);

@@ -2,6 +2,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { latin1Bytes } from '../../base/ascii.ts';
 import { Fault } from '../../contract/fault.ts';
+import { HISTOGRAM_BUCKETS, HISTOGRAM_SUM } from '../../contract/histogram.ts';
 import { WorkerCell } from '../../contract/metric-layout.ts';
 import { ADDRESS, Bench, alertOf } from './acceptance-bench.contract.ts';
 import { ClientHello, readClientHello } from './client-hello.ts';
@@ -37,6 +38,14 @@ test('acceptance: a hello becomes a secure connection', () => {
   assert.deepEqual(bench.said, ['secure a.test default']);
   assert.deepEqual(bench.counts(), [1, 0, 0, 0]);
   assert.equal(bench.cells[WorkerCell.tlsContextsBuilt], 1);
+  const { handshakeUs } = WorkerCell;
+  const observed = bench.cells.subarray(handshakeUs, handshakeUs + HISTOGRAM_BUCKETS);
+  assert.equal(
+    observed.reduce((sum, count) => sum + count, 0),
+    1,
+  );
+  const micros = bench.cells[handshakeUs + HISTOGRAM_SUM]!;
+  assert.ok(micros >= 2_000 && micros < 10_000, `the simulated handshake took ${micros} µs`);
   const acceptance = bench.acceptances[0]!;
   assert.equal(acceptance.connection.tls!.alpn, 'http/1.1');
   assert.equal(acceptance.fingerprint, '', 'nobody wants it');

@@ -82,13 +82,12 @@ export class Acceptance implements ConnectionEvents, HelloClient, Waiter {
   #fault: Fault = Fault.none;
   /** Bytes that a held hello needs at least to be looked at again. */
   #wantedSize = 0;
-  /** The first byte of a hello has come, at `#helloMs`. */
+  /** The first byte of a hello has come, at `#helloMs`, or later the certificate waited for. */
   #hasBytes = false;
   #helloMs = 0;
   #isChallenge = false;
   /** When the last thing happened that the client did. */
   #activeMs: number;
-  #handshakeMs = 0;
 
   /** @param peerAddress of the connection, which its owner has asked for already */
   constructor(
@@ -296,8 +295,7 @@ export class Acceptance implements ConnectionEvents, HelloClient, Waiter {
     const { backend, cells } = this.#worker;
     const { handshakeTimeoutMs } = choice.policy!.spec;
     this.#state = State.handshake;
-    this.#handshakeMs = backend.nowMs();
-    this.#timer.set(Math.max(this.#helloMs + handshakeTimeoutMs - this.#handshakeMs, 0));
+    this.#timer.set(Math.max(this.#helloMs + handshakeTimeoutMs - backend.nowMs(), 0));
     cells[WorkerCell.handshakesInProgress]!++;
     backend.secure(this.connection, choice.context!, choice.alpn, { chunk, start, end });
     this.#held.drop();
@@ -325,7 +323,7 @@ export class Acceptance implements ConnectionEvents, HelloClient, Waiter {
     const isResumed = this.connection.tls?.isResumed === true;
     const cell = isResumed ? ListenerCell.handshakesResumed : ListenerCell.handshakesFull;
     cells[this.#owner.metricBase + cell]!++;
-    this.#worker.observeHandshake(backend.nowMs() - this.#handshakeMs);
+    this.#worker.observeHandshake(backend.nowMs() - this.#helloMs);
     // RFC 8737 §3: the certificate was all that was asked for.
     if (this.#isChallenge) this.connection.close();
     else this.#handOver(() => this.#owner.onSecure(this));

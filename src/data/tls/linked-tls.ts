@@ -93,18 +93,6 @@ export class ListenerTls {
   }
 
   /**
-   * True when a request for `host` came over a connection whose name has another policy, so that
-   * the client has not proved what `host` asks for: fault `requestMisdirected`, 421
-   * (RFC 9110 §15.5.20).
-   * @param serverName as in the ClientHello, lower case; empty without one
-   * @param host of the request, lower case, without port
-   */
-  isMisdirected(serverName: string, host: string): boolean {
-    if (this.#hasOnePolicy || serverName === host) return false;
-    return this.policyOf(serverName) !== this.policyOf(host);
-  }
-
-  /**
    * The passthrough for connections to `host`, which may be empty.
    * @param hasCertificate whether `host` has a certificate here: then `*` does not take it
    */

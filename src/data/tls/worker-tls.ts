@@ -123,6 +123,7 @@ export class WorkerTls {
     return this.#limiter.allows(address, rate, this.backend.nowMs());
   }
 
+  /** @param ms from the first byte of the hello to the end of the handshake */
   observeHandshake(ms: number): void {
     const micros = ms * 1_000;
     this.cells[WorkerCell.handshakeUs + histogramBucket(micros)]!++;

@@ -78,6 +78,8 @@ export class TlsLayer implements TlsListener {
   readonly #serverName: string;
   readonly #sessionKey: string;
   readonly #onWritten: (error?: Error | null) => void;
+  /** The handle below that of TLS; null once the socket is gone. */
+  #parent: SocketHandle | null;
   /** Bytes were held: `isDrained` was false, and who has seen that waits for `onWritable`. */
   #hasHeld = false;
   #isWriting = false;
@@ -103,6 +105,8 @@ export class TlsLayer implements TlsListener {
     this.#owner = options.owner;
     this.#isStarted = this.context.isServer;
     this.socket.layer = this;
+    const handle = this.socket.tlsHandle;
+    this.#parent = handle === null ? null : parentOf(handle);
     this.#onWritten = (error) => this.#written(error);
   }
 
@@ -139,8 +143,8 @@ export class TlsLayer implements TlsListener {
   /** Plain bytes that the kernel has taken, up to the overhead of records not taken yet. */
   get takenSize(): number {
     const handle = this.socket.tlsHandle;
-    if (handle === null) return 0;
-    return Math.max(0, handle.bytesWritten - parentOf(handle).writeQueueSize);
+    if (handle === null || this.#parent === null) return 0;
+    return Math.max(0, handle.bytesWritten - this.#parent.writeQueueSize);
   }
 
   /**
@@ -186,7 +190,7 @@ export class TlsLayer implements TlsListener {
 
   onSecure(): void {
     const owner = this.#owner;
-    if (owner.isClosed) return;
+    if (owner.isClosed || this.isOpen) return; // OpenSSL says so of what it refused, too.
     const fault = this.#judge();
     this.isOpen = fault === Fault.none;
     if (this.isOpen) owner.open();
@@ -276,6 +280,7 @@ export class TlsLayer implements TlsListener {
   /** The socket is gone. */
   drop(): void {
     this.#heldSize = 0;
+    this.#parent = null;
     this.#releaseAll(this.#held);
     this.#releaseAll(this.#unread);
   }
@@ -291,8 +296,7 @@ export class TlsLayer implements TlsListener {
   }
 
   get #isTaken(): boolean {
-    const handle = this.socket.tlsHandle;
-    return handle !== null && parentOf(handle).writeQueueSize === 0;
+    return this.#parent?.writeQueueSize === 0;
   }
 
   #say(isWritable: boolean): boolean {

@@ -249,6 +249,17 @@ test('TLS server: bytes that break TLS after the handshake close it, and nothing
     raw.destroy();
   }));
 
+test('TLS server: a client of TLS 1.2 that renegotiates is refused (CVE-2011-1473)', () =>
+  serving({ maxVersion: '1.2' }, async (listening, until) => {
+    const { one, server } = await enter(listening, until);
+    await until(() => server.receivedSize > 0, 'the visit');
+    one.socket.renegotiate({}, () => {});
+    await until(() => one.error !== '' || one.isClosed, 'the refusal');
+    assert.match(one.error, /no renegotiation/);
+    await until(() => server.closeCount === 1, 'the end');
+    one.socket.destroy();
+  }));
+
 test('TLS server: a paused connection holds a bounded amount, and loses none', () => {
   const harness = open();
   return withTlsListener(harness, serverTls(harness.backend), async (listening) => {
