@@ -100,7 +100,7 @@ test.before(async () => {
     return file;
   };
   const ca = write('ca.pem', authority.ca);
-  const good = await authority.issue(['127.0.0.1', 'origin.test']);
+  const good = await authority.issue(['127.0.0.1', 'origin.test', 'localhost']);
   const named = await authority.issue(['origin.test']);
   const expired = await authority.issue(['127.0.0.1'], { isExpired: true });
   const strange = await stranger.issue(['127.0.0.1']);
@@ -147,6 +147,9 @@ test.before(async () => {
     toml += `[services.${name}]\nendpoints = ["https://127.0.0.1:${port}"]\n${more}\n`;
     if (table !== '') toml += `[services.${name}.tls]\n${table}\n`;
   }
+  toml += `[routes.host]\npath = "/host"\nservice = "host"\n[services.host]\n`;
+  toml += `endpoints = ["https://localhost:${goodPort}"]\n`;
+  toml += `[services.host.tls]\nca = "${ca}"\n`;
   toml += `[routes.two]\npath = "/two"\nservice = "two"\n[services.two]\n`;
   toml += `endpoints = ["https://127.0.0.1:${expiredPort}", "https://127.0.0.1:${goodPort}"]\n`;
   toml += `[services.two.tls]\nca = "${ca}"\n`;
@@ -203,8 +206,15 @@ for (const name of ['no-client', 'h2-only'] as const) {
 test('upstream tls: the name is asked for, an address is not', async () => {
   await ask('by-name');
   assert.equal(origins[1]!.asked.at(-1), 'origin.test');
+  assert.equal((await ask('host')).status, 200, 'whatever address it has');
+  assert.equal(origins[0]!.asked.at(-1), 'localhost');
   await ask('good');
-  assert.ok(!origins[0]!.asked.at(-1), 'SNI has no addresses (RFC 6066 §3)');
+  const names = origins[0]!.asked.map((name) => name || '');
+  assert.deepEqual(
+    new Set(names),
+    new Set(['', 'localhost']),
+    'SNI has no addresses (RFC 6066 §3)',
+  );
 });
 
 test('upstream tls: the Host field follows the rules it has without TLS', async () => {

@@ -238,7 +238,7 @@ test('termination: a name on demand waits for its certificate, and is asked for 
   world.assertQuiet();
 });
 
-test('termination: a challenge of tls-alpn-01 is answered with its certificate, and no more', async () => {
+test('termination: a challenge of tls-alpn-01 is answered with its certificate', async () => {
   const challenge = { kind: 'tls-alpn-01', host: 'a.test', cert: 'c', key: 'k' } as const;
   const world = await openTlsWorld({}, {}, { tls: { ...TLS_STATE, challenges: [challenge] } });
   const { requests } = listenOrigin(world.sim, ORIGIN, answering());
@@ -256,7 +256,7 @@ test('termination: a challenge of tls-alpn-01 is answered with its certificate, 
   world.assertQuiet();
 });
 
-test('termination: an address that shakes hands too often is reset, and others are not', async () => {
+test('termination: an address that shakes hands too often is reset, others are not', async () => {
   const listener = { proxyProtocol: ['127.0.0.0/8'] };
   const world = await openTlsWorld({ listener, tls: { handshakesPerAddressMax: 3 } });
   const hello = helloRecord('a.test', ['http/1.1'], false);

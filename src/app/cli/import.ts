@@ -2,7 +2,7 @@
  * `import`: certificates, keys and accounts of another proxy into the certificate store.
  */
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 
 import { openFileStore } from '../../control/certificate/file-store.ts';
@@ -66,9 +66,22 @@ async function importInto(folder: string, found: FoundState, isJson: boolean): P
     const lines = await importState(store, found, wallMs());
     const text = isJson ? JSON.stringify({ folder, lines }, null, 2) : importText(folder, lines);
     process.stdout.write(`${text}\n`);
+    const owner = ownerOf(folder);
+    if (process.getuid?.() === 0 && owner > 0) {
+      complain(`what was imported belongs to root; run: chown -R ${owner} ${folder}`);
+    }
     return lines.some(({ outcome }) => outcome === 'failed') ? EXIT_FAILED : 0;
   } finally {
     await store.close();
+  }
+}
+
+/** User id that the folder belongs to; -1: not known. */
+function ownerOf(folder: string): number {
+  try {
+    return statSync(folder).uid;
+  } catch {
+    return -1;
   }
 }
 
@@ -97,7 +110,8 @@ function folderOf(values: OptionValues): string | null {
 export function importText(folder: string, lines: readonly ImportLine[]): string {
   const rows = lines.map(({ kind, name, from, outcome, message }) => {
     const why = message === '' ? '' : `: ${message}`;
-    return plain(`${outcome.padEnd(8)}  ${kind.padEnd(11)}  ${name}  (${from})${why}`);
+    const row = `${outcome.padEnd(8)}  ${kind.padEnd(11)}  ${name}  (${from})${why}`;
+    return plain(row).replaceAll('\n', ' ');
   });
   const count = lines.filter(({ outcome }) => outcome === 'imported').length;
   return [...rows, plain(`${count} of ${lines.length} imported into ${folder}`)].join('\n');

@@ -216,11 +216,12 @@ test('metric blocks: every named thing once, and the route-less block', () => {
       { name: 'too-many', metricIndex: 20_000 },
     ],
     services: [{ name: 's', metricIndex: 1, endpoints }],
+    tls: { passthroughs: [{ name: 'db', metricIndex: 1 }] },
   } as unknown as Snapshot;
   const blocks = metricBlocks(snapshot);
   assert.deepEqual(
     blocks.route.map((block) => block.labels),
-    [['r'], ['(none)']],
+    [['r'], ['db'], ['(none)']],
   );
   assert.deepEqual(
     blocks.endpoint.map((block) => block.labels),

@@ -182,9 +182,10 @@ class Assembler {
   /** An address that could not be read has port 0, which collides with nothing. */
   #listeners(): PlacedListener[] {
     const all = this.#each('listeners', (name, table, report): ListenerConfig => {
-      const { address, trustedProxies, tls, proxyProtocol } = listenerSchema.decode(table, report);
-      const trusted = proxyProtocol?.trusted ?? null;
-      return { name, ...address, trustedProxies, tls, proxyProtocol: trusted };
+      const fields = listenerSchema.decode(table, report);
+      const { address, trustedProxies, tls, publicPort } = fields;
+      const proxyProtocol = fields.proxyProtocol?.trusted ?? null;
+      return { name, ...address, trustedProxies, tls, publicPort, proxyProtocol };
     });
     return all.map(({ value, table }) => {
       return { listener: value, spot: (table.entries.get('address') ?? table).spot };

@@ -68,6 +68,8 @@ export interface ListenerConfig extends ListenerAddress {
   readonly trustedProxies: readonly string[];
   /** Name of a TLS policy; null: without TLS. */
   readonly tls: string | null;
+  /** Port under which clients reach it; null: its own. */
+  readonly publicPort: number | null;
   /** As in ListenerSpec. */
   readonly proxyProtocol: readonly string[] | null;
 }

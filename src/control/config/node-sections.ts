@@ -29,6 +29,13 @@ export const listenerSchema = object('An address to accept connections on.', {
     doc: 'Peers whose X-Forwarded fields are believed. From all others they are removed.',
   }),
   tls: optional({ ...nameField, doc: 'TLS policy; without one the listener speaks no TLS.' }),
+  publicPort: optional(
+    integer({
+      doc: 'Port under which clients reach it, where another one is forwarded: for redirects.',
+      min: 1,
+      max: 65_535,
+    }),
+  ),
   proxyProtocol: optional(
     object('Connections begin with a PROXY protocol header, version 1 or 2.', {
       trusted: list(rangeField, {

@@ -45,6 +45,11 @@ test('plain http: auto redirects when HTTPS would work for every host of the rou
         route('host = "a.internal"'),
       'redirect 443',
     ],
+    [
+      'the port that clients know',
+      SECURE.replace(' }', ', public-port = 443 }') + route('host = "a.internal"'),
+      'redirect 443',
+    ],
     ['told to serve', SECURE + route('host = "a.internal", plain-http = "serve"'), 'serve 443'],
     ['told to redirect', SECURE + route('path = "/", plain-http = "redirect"'), 'redirect 8443'],
     ['told to refuse', route('path = "/", plain-http = "refuse"'), 'refuse 443'],

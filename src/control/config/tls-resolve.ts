@@ -30,7 +30,7 @@ export function resolvePlainHttp(
     const isServed = hosts !== null && hosts.every((host) => served.has(certificateName(host)));
     const isRedirected = plainHttp === 'auto' ? isServed && listener !== null : false;
     const resolved = plainHttp !== 'auto' ? plainHttp : isRedirected ? 'redirect' : 'serve';
-    const port = listener === null || listener.port === 0 ? 443 : listener.port;
+    const port = listener === null ? 443 : publicPortOf(listener);
     if (resolved === 'serve') return route;
     const known = memory.get(route);
     if (known?.plainHttp === resolved && known.httpsPort === port) return known;
@@ -48,7 +48,12 @@ export function httpsListener(
   const ways = secure.filter(({ name, kind }) => {
     return kind === 'tcp' && (own === null || own.includes(name));
   });
-  return ways.find(({ port }) => port === 443) ?? ways[0] ?? null;
+  return ways.find((listener) => publicPortOf(listener) === 443) ?? ways[0] ?? null;
+}
+
+/** Port 0 is one that nobody knows beforehand. */
+function publicPortOf({ port, publicPort }: ListenerConfig): number {
+  return publicPort ?? (port === 0 ? 443 : port);
 }
 
 /** Whether there is a certificate for it, or somebody who will issue one. */
