@@ -176,7 +176,9 @@ export class ControlPlane {
     const adminPort = await this.admin.use(config.admin);
     this.sendHeritage();
     // What changed on disk since the configuration was read (or since it was last good) counts.
-    if (configPath !== '') void this.reloader.reload('start');
+    // Not before it has said that it serves: to read thousands of certificates takes a second.
+    if (configPath !== '') setImmediate(() => void this.reloader.reload('start'));
+    this.collectLater();
     return startupLines(config, this.snapshot, ports, adminPort);
   }
 

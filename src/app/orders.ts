@@ -35,6 +35,12 @@ export interface Heritage {
   readonly tickets: TicketHeritage | null;
 }
 
+/**
+ * The heritage as a process says it. `config` null: the one that it started with or said last; with
+ * thousands of certificates it is large.
+ */
+export type HeritageChange = Omit<Heritage, 'config'> & { readonly config: Config | null };
+
 /** Secrets of session tickets, as TicketSecrets, in hex: never on a disk. */
 export interface TicketHeritage {
   readonly current: string;
@@ -97,7 +103,7 @@ export type FromProxy =
    */
   | { readonly type: 'close-listeners' }
   /** What a successor should start with. */
-  | { readonly type: 'heritage'; readonly heritage: Heritage; readonly version: string }
+  | { readonly type: 'heritage'; readonly heritage: HeritageChange; readonly version: string }
   | { readonly type: 'upgrade' }
   /** The reload that was ordered is over, whatever its outcome. */
   | { readonly type: 'reloaded' }

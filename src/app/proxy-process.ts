@@ -9,6 +9,7 @@ import type { Readiness } from '../control/admin/admin-api.ts';
 import type { Logger } from '../control/admin/logger.ts';
 import { createLogger } from '../control/admin/logger.ts';
 import { formatIssues } from '../control/config/render-issue.ts';
+import type { Config } from '../control/config/config.ts';
 import { BrokerClient } from './broker-client.ts';
 import type { SocketHandle } from './bound-socket.ts';
 import { readConfig, sourceText } from './config-file.ts';
@@ -33,6 +34,8 @@ class ProxyProcess {
   /** Resolves when it serves, or cannot. */
   private started: Promise<void> = Promise.resolve();
   private isStopped = false;
+  /** The configuration that the supervisor has from this process, or has given to it. */
+  private toldConfig: Config | null = null;
 
   constructor() {
     this.logger = createLogger({
@@ -76,6 +79,7 @@ class ProxyProcess {
     const { broker, logger } = this;
     const heritage = await currentHeritage(order);
     if (heritage === null) return send({ type: 'refused', message: 'the files have errors' });
+    this.toldConfig = order.heritage.config;
     logger.setLevel(heritage.config.observe.logLevel);
     this.control = new ControlPlane({
       heritage,
@@ -84,7 +88,7 @@ class ProxyProcess {
       upgrades,
       broker,
       logger,
-      onHeritage: (next) => send({ type: 'heritage', heritage: next, version: version() }),
+      onHeritage: (next) => this.handOver(next),
       askUpgrade: () => send({ type: 'upgrade' }),
       readiness: () => this.readiness,
       onHopeless: () => process.exit(1),
@@ -99,6 +103,13 @@ class ProxyProcess {
     } catch (error) {
       if (this.readiness === 'starting') send({ type: 'refused', message: textOf(error) });
     }
+  }
+
+  private handOver(heritage: Heritage): void {
+    const { config } = heritage;
+    const change = config === this.toldConfig ? { ...heritage, config: null } : heritage;
+    this.toldConfig = config;
+    send({ type: 'heritage', heritage: change, version: version() });
   }
 
   /** Not while it starts: then health checks and workers would be of two configurations. */

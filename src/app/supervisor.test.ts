@@ -106,6 +106,25 @@ function upgrading(t: test.TestContext) {
   return { ...world, second: world.children[1]! };
 }
 
+test('supervisor: a configuration that is not said again is the one before', (t) => {
+  const { children, first, pass } = start(t);
+  const config = { ...CONFIG, drainTimeoutMs: 7_000 };
+  first.ready();
+  const heritage = { ...first.heritage, config, generation: 2 };
+  first.say({ type: 'heritage', heritage, version: '1' });
+  first.say({
+    type: 'heritage',
+    heritage: { ...heritage, config: null, generation: 3 },
+    version: '1',
+  });
+  first.exit('SIGKILL', null);
+  pass(1);
+  assert.deepEqual(children[1]!.start.heritage.config, config);
+  assert.equal(children[1]!.start.heritage.generation, 3);
+  children[1]!.say({ type: 'heritage', heritage: { ...heritage, config: null }, version: '1' });
+  assert.deepEqual(children[1]!.heritage.config, config);
+});
+
 test('supervisor: a process that dies is started again, later and later', (t) => {
   const { children, first, written, pass } = start(t);
   first.ready(3);

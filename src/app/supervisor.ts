@@ -13,6 +13,7 @@
 
 import type { SavedFile } from '../control/apply/reload-outcome.ts';
 import type { Config } from '../control/config/config.ts';
+import { collectGarbage } from './garbage.ts';
 import type { DrainChanges, FromProxy, Heritage } from './orders.ts';
 import { workerCount } from './process-limits.ts';
 import { ProxyChild } from './proxy-child.ts';
@@ -41,6 +42,8 @@ const STABLE_MS = 2_000;
 const HAND_OVER_MAX_MS = 1_000;
 /** A successor that is not ready by then does not take over. */
 const UPGRADE_MAX_MS = 30_000;
+/** Nothing else would make this quiet process collect for a long time. */
+const GARBAGE_DELAY_MS = 2_000;
 /** Processes that finish what they have, each with the memory of a whole proxy. */
 const DRAINING_MAX = 16;
 
@@ -161,7 +164,10 @@ export class Supervisor {
         child.addresses = message.addresses;
         return this.retainSockets();
       case 'heritage':
-        child.heritage = message.heritage;
+        child.heritage = {
+          ...message.heritage,
+          config: message.heritage.config ?? child.heritage.config,
+        };
         child.heritageVersion = message.version;
         if (child === this.current) this.inherit(child);
         return this.upgradeIfDue();
@@ -216,6 +222,7 @@ export class Supervisor {
   private onReady(child: Child): void {
     child.isReady = true;
     this.hasServed = true;
+    setTimeout(collectGarbage, GARBAGE_DELAY_MS).unref(); // What was read to start it.
     if (child === this.successor) this.takeOver(child);
     this.sayServing(child);
     this.upgradeIfDue();

@@ -2,7 +2,7 @@
  * Certificates with the real process: issue and renew, kill -9, faults, swaps, resumption.
  *
  *     npm run test:acme                 the short form: at most four minutes
- *     npm run test:acme -- --full       every kill, longer loads, ten thousand certificates, testssl
+ *     npm run test:acme -- --full       every kill, longer loads, 10,000 certificates, testssl
  *     npm run test:acme -- kills swap   only steps whose name contains one of the words
  *
  * Every step is a command of its own, with a table and `--json`; what needs a program that is not
@@ -65,6 +65,13 @@ const STEPS: readonly Step[] = [
     name: 'resumption',
     short: ['test/tls/resumption.ts'],
     full: ['test/tls/resumption.ts', '--connections', '5000'],
+    limitSeconds: 120,
+    missing: '',
+  },
+  {
+    name: 'resumption-events',
+    short: ['test/tls/resumption-events.ts'],
+    full: ['test/tls/resumption-events.ts', '--clients', '100'],
     limitSeconds: 120,
     missing: '',
   },

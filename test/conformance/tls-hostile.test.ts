@@ -88,10 +88,13 @@ plain-http = "serve"
 [services.app]
 endpoints = ["http://127.0.0.1:${origin.port}"]
 `;
-  proxy = await startProxy(toml, [tlsPort, plainPort].map((listenPort) => ({
-    listenPort,
-    originPort: origin.port,
-  })));
+  proxy = await startProxy(
+    toml,
+    [tlsPort, plainPort].map((listenPort) => ({
+      listenPort,
+      originPort: origin.port,
+    })),
+  );
   hello = await recordHello(SMALL);
   idle = treeUsage(proxy.child.pid);
 });
@@ -155,13 +158,21 @@ const ROWS: readonly (readonly [what: string, bytes: () => Uint8Array, answer: s
   ['a record of TLS 1.3', () => patched(1, 3, 4), 'ServerHello'],
   ['a record of version 5', () => patched(1, 5, 0), 'closed'],
   // Other things than a hello.
-  ['a hello of SSL 2.0', () => Buffer.from('802e0100020015000000100100800200800300', 'hex'), 'alert 70'],
+  [
+    'a hello of SSL 2.0',
+    () => Buffer.from('802e0100020015000000100100800200800300', 'hex'),
+    'alert 70',
+  ],
   ['a cipher change', () => Buffer.from('140303000101', 'hex'), 'alert 10'],
   ['an alert', () => Buffer.from('15030100020228', 'hex'), 'alert 10'],
   ['data', () => Buffer.from('1703030005aabbccddee', 'hex'), 'alert 10'],
   ['a heartbeat', () => Buffer.from('1803020003014000', 'hex'), 'alert 10'],
   ['a ServerHello', () => patched(5, 2), 'alert 10'],
-  ['plain HTTP', () => Buffer.from('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n'), 'HTTP/1.1 400 Bad Request'],
+  [
+    'plain HTTP',
+    () => Buffer.from('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n'),
+    'HTTP/1.1 400 Bad Request',
+  ],
   ['HTTP/2', () => Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), 'HTTP/1.1 400 Bad Request'],
   ['noise', () => Buffer.concat([Buffer.of(0xfe), randomBytes(200)]), 'closed'],
   // Versions and protocols.
@@ -178,7 +189,11 @@ const ROWS: readonly (readonly [what: string, bytes: () => Uint8Array, answer: s
   ['an unknown name', () => renamed('b.test'), 'alert 112'],
   ['an address as name', () => renamed('fe80::'), 'ServerHello'],
   ['a name of 300 bytes', () => helloWith(serverName('a'.repeat(300))), 'alert 112'],
-  ['two names', () => helloWith([0, [0, 12, 0, 0, 3, 97, 46, 98, 0, 0, 3, 97, 46, 99]]), 'alert 50'],
+  [
+    'two names',
+    () => helloWith([0, [0, 12, 0, 0, 3, 97, 46, 98, 0, 0, 3, 97, 46, 99]]),
+    'alert 50',
+  ],
   ['the name twice', () => helloWith(serverName('a.test'), serverName('a.test')), 'alert 50'],
 ];
 
@@ -205,24 +220,33 @@ test('hostile hello: byte by byte is served, in both versions', async () => {
   for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
     const options = { port: ports.tls, maxVersion, ecdhCurve: GROUPS };
     assert.deepEqual((await fetchThrough({ hello: drip }, options)).statuses, [200]);
-    const inPieces = { hello: (bytes: Buffer, server: net.Socket) => drip(inRecords(bytes, 7), server) };
+    const inPieces = {
+      hello: (bytes: Buffer, server: net.Socket) => drip(inRecords(bytes, 7), server),
+    };
     assert.deepEqual((await fetchThrough(inPieces, options)).statuses, [200]);
   }
 });
 
+function dripFast(bytes: Buffer, server: net.Socket): Promise<void> {
+  return drip(bytes, server, 50);
+}
+
 test('hostile hello: large ones with key shares of many groups are served', async () => {
   const ecdhCurve = 'X25519MLKEM768:X25519:P-256:P-384';
-  const inPieces = (bytes: Buffer, server: net.Socket): Promise<void> => drip(bytes, server, 50);
-  const { statuses } = await fetchThrough({ hello: inPieces }, { port: ports.tls, ecdhCurve });
+  const { statuses } = await fetchThrough({ hello: dripFast }, { port: ports.tls, ecdhCurve });
   assert.deepEqual(statuses, [200]);
   const message = helloMessage({
-    extensions: [serverName('a.test'), versions(0x0304), [21, Array.from({ length: 15_900 }, () => 0)]],
+    extensions: [
+      serverName('a.test'),
+      versions(0x0304),
+      [21, Array.from({ length: 15_900 }, () => 0)],
+    ],
   });
-  // Without a key share OpenSSL asks for one, if the rest is to its liking: 109 or 40 are its words.
+  // It has no key share and no groups, so OpenSSL refuses it; but it was read as a whole.
   assert.match(await answerTo(fragmented(message, 16_000)), /^alert (?:109|40)$/);
 });
 
-test('silence: nothing, half a hello and half a handshake end at the handshake timeout', async () => {
+test('silence: nothing, half a hello and half a handshake end at the timeout', async () => {
   const clients = [Buffer.of(), Buffer.of(22), hello.subarray(0, 5), hello.subarray(0, -1), hello];
   await Promise.all(
     clients.map(async (bytes) => {
@@ -355,7 +379,13 @@ test('early data: none is taken, and a request in it has no effect', { skip }, a
   assert.ok(fs.readFileSync(session, 'latin1').includes('SESSION'));
   const output = await sClient(
     request,
-    ...['-tls1_3', '-crlf', '-ign_eof', '-sess_in', session, '-early_data', early],
+    '-tls1_3',
+    '-crlf',
+    '-ign_eof',
+    '-sess_in',
+    session,
+    '-early_data',
+    early,
   );
   assert.match(output, /Reused, TLSv1\.3/);
   assert.match(output, /Early data was (?:not sent|rejected)/);
@@ -381,10 +411,7 @@ test('hostile handshakes: nothing is left of them', async () => {
     async () => (await read('proxy_now_tls_handshakes_in_progress')) === 0,
     'no handshake in progress',
   );
-  await until(
-    async () => (await read('proxy_now_worker_connections')) === 0,
-    'no connection',
-  );
+  await until(async () => (await read('proxy_now_worker_connections')) === 0, 'no connection');
   assert.equal(await read('proxy_now_internal_errors_total'), 0);
   assert.equal(await read('proxy_now_worker_restarts_total'), 0);
   assert.equal(await read('proxy_now_process_restarts_total'), 0);

@@ -93,6 +93,8 @@ export interface StageOptions {
   readonly workers?: number;
   /** Further lines of the configuration. */
   readonly tables?: string;
+  /** Settings of DNS-01 in place of the webhook. */
+  readonly dns?: string;
   /** Folder of the store; one of its own otherwise. */
   readonly store?: string;
   /** Ports of the listeners, where the authority does not have to reach them. */
@@ -145,16 +147,15 @@ export class IssuingStage {
   #toml(webhookPort: number): string {
     const { directory, caFile, dns } = this.authority;
     const { workers = 1, tables = '' } = this.#options;
+    const webhook = `provider = "webhook"\nurl = "http://127.0.0.1:${webhookPort}/dns"\n`;
+    const provider = this.#options.dns ?? webhook;
     const issuers = this.names.map(({ challenge, name }) => {
       const isDns = challenge === 'dns-01';
       return (
         `[issuers.by-${challenge}]\ndirectory = "${directory}"\n` +
         (caFile === '' ? '' : `ca = "${caFile}"\n`) +
         `email = "ops@example.test"\nchallenges = ["${challenge}"]\nnames = ["${name}"]\n` +
-        (isDns
-          ? `[issuers.by-${challenge}.dns]\nprovider = "webhook"\n` +
-            `url = "http://127.0.0.1:${webhookPort}/dns"\nresolvers = ["${dns}"]\n`
-          : '')
+        (isDns ? `[issuers.by-${challenge}.dns]\n${provider}resolvers = ["${dns}"]\n` : '')
       );
     });
     const routes = this.names.map(

@@ -35,6 +35,8 @@ export interface PebbleOptions {
   readonly alternateRoots?: number;
   /** Every challenge is valid unseen. */
   readonly alwaysValid?: boolean;
+  /** `host:port` that Pebble asks instead of challtestsrv. */
+  readonly dnsServer?: string;
   /** Seconds that a certificate lasts; 0: Pebble's own, five years. */
   readonly validitySeconds?: number;
 }
@@ -107,7 +109,7 @@ export class Pebble {
     const helper = new Child('pebble-challtestsrv', ['-dns01', dns, ...answers, ...management]);
     const pebble = new Child(
       'pebble',
-      ['-config', join(folder, 'pebble.json'), '-strict', '-dnsserver', dns],
+      ['-config', join(folder, 'pebble.json'), '-strict', '-dnsserver', options.dnsServer ?? dns],
       {
         PEBBLE_VA_NOSLEEP: '1',
         PEBBLE_WFE_NONCEREJECT: String(options.nonceReject ?? 0),
@@ -122,7 +124,7 @@ export class Pebble {
       caFile: join(folder, 'ca.pem'),
       httpPort: httpPort!,
       tlsPort: tlsPort!,
-      dns,
+      dns: options.dnsServer ?? dns,
       management: `https://localhost:${own}`,
       challengeManagement: `http://127.0.0.1:${challenges}`,
       folder,

@@ -134,7 +134,8 @@ export class TlsStage {
     fs.writeFileSync(
       this.file,
       `io = "node"\nworkers = ${workers}\ndrain-timeout = "2s"\n` +
-        `[admin]\naddress = "127.0.0.1:${this.adminPort}"\n[storage]\npath = "${this.folder}/store"\n` +
+        `[admin]\naddress = "127.0.0.1:${this.adminPort}"\n` +
+        `[storage]\npath = "${this.folder}/store"\n` +
         `[listeners.secure]\naddress = "127.0.0.1:${this.port}"\ntls = "default"\n` +
         `[certificates.site]\ncert = "site.pem"\nkey = "site.key"\n` +
         `[services.origin]\nendpoints = ["http://127.0.0.1:${this.#origin.port}"]\n` +

@@ -14,8 +14,7 @@ const RECORD_HEADER_SIZE = 5;
 
 /** The first flight of a client: one record with its ClientHello. */
 export async function recordHello(options: tls.ConnectionOptions): Promise<Buffer> {
-  let found: (hello: Buffer) => void = () => undefined;
-  const hello = new Promise<Buffer>((resolve) => (found = resolve));
+  const { promise: hello, resolve: found } = Promise.withResolvers<Buffer>();
   const server = net.createServer((socket) => {
     socket.on('error', () => undefined);
     socket.once('data', (bytes) => {

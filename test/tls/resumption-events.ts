@@ -78,7 +78,7 @@ class Stage {
       tables:
         `[certificates.other]\ncert = "other.pem"\nkey = "other.key"\n` +
         `[certificates.secret]\ncert = "secret.pem"\nkey = "secret.key"\n` +
-        `[tls.verified]\nclient-auth = { mode = "verify", ca = "${path.join(FIXTURES, 'ca.pem')}" }\n` +
+        `[tls.verified]\nclient-auth = { mode = "verify", ca = "${FIXTURES}/ca.pem" }\n` +
         `[routes.other]\nhost = "${OTHER}"\nservice = "origin"\n` +
         `[routes.secret]\nhost = "${SECRET}"\nservice = "origin"\ntls = "verified"\n`,
     });
@@ -245,9 +245,11 @@ export async function measureOpenssl(stage: TlsStage): Promise<readonly EventRes
     for (const session of ['-sess_out', '-sess_in']) {
       const client = new Child(
         'openssl',
-        ['s_client', '-connect', `127.0.0.1:${stage.port}`, '-servername', HOST, option].concat(
-          ['-ign_eof', session, file],
-        ),
+        ['s_client', '-connect', `127.0.0.1:${stage.port}`, '-servername', HOST, option].concat([
+          '-ign_eof',
+          session,
+          file,
+        ]),
         {},
         { hasInput: true },
       );

@@ -31,7 +31,7 @@ const SHORT = ['--protocols', '--server-preference', '--pfs', '--vulnerable', '-
 /** Findings that are not about the proxy, by id. */
 const JUDGED: Readonly<Record<string, string>> = {
   cert_revocation: 'the authority of this test offers no revocation lists and no OCSP',
-  security_headers: 'fields such as Content-Security-Policy are the origin\'s to say',
+  security_headers: "fields such as Content-Security-Policy are the origin's to say",
   engine_problem: 'about the OpenSSL that testssl runs with',
 };
 
@@ -111,10 +111,9 @@ async function run(
   ca: string,
   options: readonly string[],
 ): Promise<Finding[]> {
-  const testssl = new Child('testssl', [
-    ...['--quiet', '--color', '0', '--warnings', 'off', '--nodns', 'none', '--ip', '127.0.0.1'],
-    ...['--add-ca', ca, '--jsonfile', json, ...options, `${HOST}:${port}`],
-  ]);
+  const still = '--quiet --color 0 --warnings off --nodns none --ip 127.0.0.1'.split(' ');
+  const files = ['--add-ca', ca, '--jsonfile', json];
+  const testssl = new Child('testssl', [...still, ...files, ...options, `${HOST}:${port}`]);
   try {
     await within(testssl.exited, 'testssl', RUN_MS_MAX);
     return JSON.parse(fs.readFileSync(json, 'utf8')) as Finding[];

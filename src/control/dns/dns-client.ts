@@ -9,7 +9,7 @@
 
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
-import { lookup } from 'node:dns/promises';
+import { promises } from 'node:dns';
 import { connect, isIP } from 'node:net';
 import { readMessage, ResponseCode, responseCodeText, writeQuery } from './dns-message.ts';
 import type { DnsMessage } from './dns-message.ts';
@@ -144,7 +144,7 @@ interface Call {
 async function hostAddress(host: string): Promise<string> {
   if (isIP(host) !== 0) return host;
   try {
-    return (await lookup(host)).address;
+    return (await promises.lookup(host)).address;
   } catch {
     throw new DnsQueryError(`the DNS server ${host} has no address`);
   }

@@ -53,6 +53,9 @@ test('dns message: compressed names are followed back, and only back', () => {
   assert.equal(good.start, 19);
   assert.equal(readMessage(record([0xc0, 19])), null, 'at itself');
   assert.equal(readMessage(record([0xc0, 40])), null, 'forward');
+  const ahead = record([0xc0, 31]);
+  ahead.set([1, 0x61, 0], 31); // There is a good name, but it comes later.
+  assert.equal(readMessage(ahead), null, 'forward to a name');
   assert.equal(readMessage(record([0xff, 0xff])), null, 'past the end');
   assert.equal(readMessage(record([0x40, 1])), null, 'a reserved kind of label');
 });

@@ -15,6 +15,8 @@ export type FakeRecord = readonly [name: string, type: keyof typeof RecordType, 
 
 export interface FakeZone {
   readonly records: FakeRecord[];
+  /** Stands in the authority section of negative answers instead of the zone's SOA. */
+  stray?: FakeRecord;
   /** Code of answers about names that have no records. */
   code?: number;
 }
@@ -65,7 +67,8 @@ export function answerOf(zone: FakeZone, query: Uint8Array, isTruncated = false)
   const [soa] = zone.records
     .filter(([owner, kind]) => kind === 'soa' && `.${target}`.endsWith(`.${owner}`))
     .toSorted(([a], [b]) => b.length - a.length);
-  const authorities = found.length === 0 && soa !== undefined ? [soa] : [];
+  const authority = zone.stray ?? soa;
+  const authorities = found.length === 0 && authority !== undefined ? [authority] : [];
   const exists = zone.records.some(([owner]) => owner === name || owner.endsWith(`.${name}`));
   const code = exists ? 0 : (zone.code ?? 3);
   const sent = isTruncated ? [] : found;

@@ -55,7 +55,8 @@ test('zone: none is found where DNS shows none', async () => {
 });
 
 test('zone: the SOA of an unrelated name does not count', async () => {
-  const client = new FakeDnsClient({ r: { records: [['le.com', 'soa', 'ns.le.com']] } });
+  const stray: FakeRecord = ['elsewhere.test', 'soa', 'ns.elsewhere.test'];
+  const client = new FakeDnsClient({ r: { records: [], stray } });
   const found = await new ZoneFinder(client, ['r']).find('x.example.com', never);
   assert.equal(found.zone, '');
 });

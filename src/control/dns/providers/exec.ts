@@ -2,9 +2,9 @@
  * Provider `exec`: a program of your own that changes DNS.
  *
  * Run without a shell: `program add|remove NAME ZONE VALUE TTL`, the same in the environment as
- * `DNS_ACTION`, `DNS_NAME`, `DNS_ZONE`, `DNS_VALUE`, `DNS_TTL`. Exit code 0 is a yes; 75 (EX_TEMPFAIL)
- * is a no that may become a yes. It has a minute; the last line it writes to standard error goes
- * into the message.
+ * `DNS_ACTION`, `DNS_NAME`, `DNS_ZONE`, `DNS_VALUE`, `DNS_TTL`. Exit code 0 is a yes, 75
+ * (EX_TEMPFAIL) a no that may become a yes. It has a minute; the last line it writes to standard
+ * error goes into the message.
  */
 
 import { execFile } from 'node:child_process';

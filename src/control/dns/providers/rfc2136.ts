@@ -1,5 +1,5 @@
 /**
- * Provider `rfc2136`: DNS UPDATE (RFC 2136) signed with TSIG, for BIND, Knot, PowerDNS and the like.
+ * Provider `rfc2136`: DNS UPDATE (RFC 2136) signed with TSIG, for BIND, Knot, PowerDNS and such.
  *
  * One record is added to or deleted from its set, so values of one name never touch each other.
  */
