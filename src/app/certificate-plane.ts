@@ -146,7 +146,9 @@ export class CertificatePlane {
   /** Ends all attempts; the next process goes on with orders. */
   async close(): Promise<void> {
     clearInterval(this.lookInterval);
-    await this.manager.close();
+    const closed = this.manager.close();
+    this.isServing(); // What waits for that was broken off.
+    await closed;
   }
 
   private look(): void {

@@ -43,6 +43,8 @@ import { WorkerPool } from './worker-pool.ts';
 const HERITAGE_DELAY_MS = 200;
 /** Between a reload and the collection of what it left, so that a series costs one in a while. */
 const GARBAGE_DELAY_MS = 5_000;
+/** A little more than an order takes at most that is broken off. */
+const CERTIFICATES_CLOSE_MAX_MS = 6_000;
 
 export interface ControlPlaneOptions {
   readonly heritage: Heritage;
@@ -85,6 +87,8 @@ export class ControlPlane {
   private garbageTimer: NodeJS.Timeout | undefined;
   private heritageTimer: NodeJS.Timeout | undefined;
   private notice: string | null = null;
+  private certificatesClosed: Promise<void> | null = null;
+  private readonly aborted = Promise.withResolvers<void>();
   private onUpgraded: ((outcome: UpgradeOutcome) => void) | null = null;
 
   constructor(options: ControlPlaneOptions) {
@@ -223,7 +227,7 @@ export class ControlPlane {
     this.watcher.close();
     this.reloader.close();
     this.prober.close();
-    void this.certificates.close();
+    this.certificatesClosed ??= this.certificates.close();
     this.pool.drain(hasSuccessor);
     if (hasSuccessor) void this.admin.close(); // The successor answers there.
     return this.drained;
@@ -231,12 +235,18 @@ export class ControlPlane {
 
   /** Ends what is still open; the promise of `drain` resolves. */
   abort(): void {
+    this.aborted.resolve();
     this.pool.abort();
   }
 
-  /** Ends the rest: logs are written out, administration stops. */
+  /**
+   * Ends the rest: logs are written out, administration stops. Orders under way get a few seconds
+   * to take away what they have put into DNS, and to give their locks back.
+   */
   async close(): Promise<void> {
     this.board.close();
+    const late = new Promise((resolve) => setTimeout(resolve, CERTIFICATES_CLOSE_MAX_MS));
+    await Promise.race([this.certificatesClosed, late, this.aborted.promise]);
     await this.accessLog.close();
     await this.admin.close();
   }

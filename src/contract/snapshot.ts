@@ -68,6 +68,8 @@ export interface RouteSpec {
   readonly httpsPort: number;
   /** Value of Strict-Transport-Security on listeners with TLS; empty: not sent. */
   readonly hsts: string;
+  /** Index in `tls.policies` of what its hosts are to be reached under; -1: of the listener's. */
+  readonly tls: number;
   readonly metricIndex: number;
 }
 

@@ -8,8 +8,7 @@ import { bodiesOf, get, isOver, post, responsesOf, statusesOf } from './requests
 import { answering, listenOrigin, okWith } from './scripted-origin.ts';
 import type { TlsChanges } from './tls-world.ts';
 import { openTlsWorld, policy, tlsClient, TLS_STATE, withTls } from './tls-world.ts';
-import type { World } from './world.ts';
-import { appToml, compileToml, ORIGIN } from './world.ts';
+import { appToml, compileToml, ORIGIN, STILL, World } from './world.ts';
 
 /** Head fields of the only answer, by lower-case name. */
 function fieldOf(client: Parameters<typeof responsesOf>[0], name: string): string[] {
@@ -290,6 +289,41 @@ test('421: plain listeners and those with one policy know nothing of it', async 
   assert.deepEqual(statusesOf(client), [200]);
   client.end();
   world.assertQuiet();
+});
+
+/** A protected wildcard, and a host below it that has only some paths to itself. */
+const BELOW_WILDCARD = `
+[tls.mutual.client-auth]
+mode = "require"
+[routes.protected]
+host = "*.wild.test"
+tls = "mutual"
+service = "app"
+[routes.open]
+host = "x.wild.test"
+path = "/open/*"
+service = "app"
+`;
+
+/** Server name, whether a certificate is shown, what is asked for, and the answer. */
+const FALLING_THROUGH: readonly (readonly [string, boolean, string, number])[] = [
+  ['y.wild.test', true, hostLine('y.wild.test'), 200],
+  ['x.wild.test', false, hostLine('x.wild.test', '/open/a'), 200],
+  ['x.wild.test', false, hostLine('x.wild.test', '/secret'), 421],
+  ['x.wild.test', true, hostLine('x.wild.test', '/secret'), 421],
+  ['y.wild.test', true, hostLine('x.wild.test', '/secret'), 421],
+];
+
+test('421: a route is not reached under the policy of a narrower one', async () => {
+  const toml = appToml({ listener: 'tls = "default"', more: BELOW_WILDCARD });
+  for (const [serverName, hasCertificate, text, status] of FALLING_THROUGH) {
+    const world = new World(await compileToml(toml), { ...STILL, tls: TLS_STATE });
+    listenOrigin(world.sim, ORIGIN, answering());
+    const client = tlsClient(world, text, { serverName, hasCertificate });
+    assert.deepEqual(statusesOf(client), [status], `${serverName}, ${hasCertificate}: ${text}`);
+    client.end();
+    world.assertQuiet();
+  }
 });
 
 /** Changes of the listener's policy by a reload, and whether its connections still do. */

@@ -98,6 +98,26 @@ test('acme solvers: a record that failed does not hold up the next one', async (
   await second;
 });
 
+test('acme solvers: a record that waits for its turn has all the time to be removed', async (t) => {
+  const made: number[] = [];
+  t.mock.method(AbortSignal, 'timeout', (delayMs: number) => {
+    made.push(delayMs);
+    return signal;
+  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { solvers } = solversWith({
+    add: () => Promise.resolve(),
+    waitUntilSeen: () => Promise.resolve(),
+    remove: () => promise,
+  });
+  const both = ['a.test', 'b.test'].map((name) => solvers.cleanup(challenge('dns-01', name)));
+  await new Promise(setImmediate);
+  assert.equal(made.length, 1, 'the time of the second one has not begun');
+  resolve();
+  await Promise.all(both);
+  assert.equal(made.length, 2);
+});
+
 test('acme solvers: what cannot be shown is refused before', () => {
   const without = solversWith(null).solvers;
   assert.match(without.refusal('dns-01', identifierOf('a.test'))!, /no `dns`/);

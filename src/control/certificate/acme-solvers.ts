@@ -82,8 +82,10 @@ export class AcmeSolvers implements ChallengeSolvers {
   async #removeRecord(challenge: Challenge): Promise<void> {
     const { dns } = this.#options;
     if (dns === null) return;
-    const signal = AbortSignal.timeout(CLEANUP_MAX_MS);
-    await this.#oneAfterTheOther(() => dns.remove(recordOf(challenge), signal));
+    // From its turn on: those before it may take their time.
+    await this.#oneAfterTheOther(() =>
+      dns.remove(recordOf(challenge), AbortSignal.timeout(CLEANUP_MAX_MS)),
+    );
   }
 
   #oneAfterTheOther<Result>(change: () => Promise<Result>): Promise<Result> {

@@ -111,6 +111,15 @@ test('file locks: only one that gives no sign of life is taken over', async (t) 
   await lease.release();
 });
 
+test('file locks: what a dead machine held is free also for who does not wait', async (t) => {
+  const folder = await temporaryFolder(t);
+  await locksIn(folder, { isRunning: () => false }).acquire('storage_clean');
+  const lease = await locksIn(folder).tryAcquire('storage_clean');
+  assert.ok(lease !== null);
+  assert.equal(await locksIn(folder).tryAcquire('storage_clean'), null, 'a living one keeps it');
+  await lease.release();
+});
+
 test('file locks: a holder that wakes up finds out by itself', async (t) => {
   const folder = await temporaryFolder(t);
   const first = await locksIn(folder).acquire('issue_a');

@@ -72,14 +72,24 @@ export class FileLocks {
     }
   }
 
-  /** @throws Node's errors */
+  /**
+   * Null: somebody else holds it, and has given a sign of life; to see one takes a few seconds.
+   * @throws Node's errors
+   */
   async tryAcquire(name: string): Promise<Lease | null> {
     if (this.#tails.has(name)) return null;
     const release = await this.#queue(name);
     try {
-      const lease = await this.#attempt(name, new Map(), release);
-      if (lease === null) release();
-      return lease;
+      const seen = new Map<string, Seen>();
+      for (let looks = 1; ; looks++) {
+        const lease = await this.#attempt(name, seen, release);
+        if (lease !== null) return lease;
+        const isHeld = [...seen.values()].some((other) => other.looks < looks);
+        if (isHeld || looks > 2 * DEAD_LOOKS) break;
+        await this.#wait(LOOK_INTERVAL_MS);
+      }
+      release();
+      return null;
     } catch (error) {
       release();
       throw error;

@@ -202,6 +202,7 @@ test('import: takes over acme.json; one of two names stands for each of them', a
 const HOUR_STEP_MS = 3_600_000;
 
 test('import: an authority that acme.json does not tell is asked for', async () => {
+  assert.equal(readTraefikFile(traefikFile('https://constructor/acct/7'), '')!.accounts.length, 0);
   const text = traefikFile('https://ca.internal.test/acct/7');
   const unknown = await importState(new MemoryStore(), readTraefikFile(text, '')!, START_MS);
   assert.ok(unknown.every(({ outcome }) => outcome === 'skipped'));

@@ -75,8 +75,8 @@ function authorityOf(account: Json | null, directory: string): string | null {
   if (directory !== '') return issuerKeyOf(directory);
   const uri = textOf(objectOf(account?.Registration)?.uri);
   if (!URL.canParse(uri)) return null;
-  const known = DIRECTORIES[new URL(uri).host];
-  return known === undefined ? null : issuerKeyOf(known);
+  const { host } = new URL(uri);
+  return Object.hasOwn(DIRECTORIES, host) ? issuerKeyOf(DIRECTORIES[host]!) : null;
 }
 
 function accountOf(account: Json): FoundAccount['account'] | null {

@@ -11,7 +11,6 @@
 import { formatDuration } from '../../base/duration.ts';
 import type { CertificateUpdate, TicketSecrets, TlsState } from '../../contract/tls.ts';
 import type { Config, IssuerConfig } from '../config/config.ts';
-import { matchesName } from '../config/certificate-name.ts';
 import { askPermission } from './ask-permission.ts';
 import { AttemptBook } from './attempt-book.ts';
 import { AuthorityGate } from './authority-gate.ts';
@@ -37,6 +36,7 @@ import { OnDemandRecords } from './on-demand-records.ts';
 import { RecordSet } from './record-set.ts';
 import { isMoved } from './renewal-plan.ts';
 import type { RenewalPlan } from './renewal-plan.ts';
+import { StandIns } from './stand-ins.ts';
 import { Stapler } from './stapler.ts';
 import {
   loadCertificate,
@@ -88,6 +88,7 @@ export class CertificateManager implements CertificateDesk {
   readonly #issuers: IssuerSet;
   readonly #records: RecordSet;
   readonly #inventory: Inventory;
+  readonly #standIns: StandIns;
   readonly #stapler: Stapler;
   readonly #files = new FileCertificates();
   readonly #gates = new Map<string, AuthorityGate>();
@@ -110,6 +111,7 @@ export class CertificateManager implements CertificateDesk {
     this.#clock = clock;
     this.#issuers = new IssuerSet(options.createIssuer);
     this.#records = new RecordSet(clock, random);
+    this.#standIns = new StandIns(this.#records, clock);
     this.#stapler = new Stapler({
       ...options,
       fetch: fetchOcsp,
@@ -184,7 +186,8 @@ export class CertificateManager implements CertificateDesk {
    */
   configure(config: Config): void {
     this.#config = config;
-    const changes = new Map([[FILES, this.#files.configure(config.certificates)]]);
+    const changes = new Map<string, readonly StoredEntry[]>();
+    changes.set(FILES, this.#files.configure(config.certificates));
     if (!this.#isLoaded) return this.#inventory.set(changes);
     this.#issuers.configure(config.issuers);
     const wanted = wantedCertificates(config);
@@ -203,6 +206,7 @@ export class CertificateManager implements CertificateDesk {
       this.#records.drop(unit);
       changes.set(unit, []);
     }
+    changes.set(...this.#standIns.choose());
     this.#inventory.set(changes);
     this.#queue.wake();
   }
@@ -236,7 +240,7 @@ export class CertificateManager implements CertificateDesk {
   }
 
   renew(name: string): RenewOutcome {
-    const record = this.#find(name);
+    const record = this.#records.find(name);
     if (record === null) return this.#missing(name);
     if (record.job !== null) return 'under-way';
     record.isAsked = true;
@@ -246,7 +250,7 @@ export class CertificateManager implements CertificateDesk {
   }
 
   async revoke(name: string, reason: number): Promise<RevokeOutcome> {
-    const record = this.#find(name);
+    const record = this.#records.find(name);
     if (record === null) {
       const status = this.#missing(name);
       return { status };
@@ -314,7 +318,8 @@ export class CertificateManager implements CertificateDesk {
   #onStored(record: ManagedCertificate): void {
     this.#records.remember(record.stored!);
     if (this.#records.get(record.unit) !== record) return; // Dropped while it was under way.
-    this.#inventory.set(new Map([[record.unit, entriesOf(record)]]));
+    const change = [record.unit, entriesOf(record)] as const;
+    this.#inventory.set(new Map([change, ...this.#standIns.chooseAgain()]));
   }
 
   /** Its responder says so. It is served until there is another one. */
@@ -349,6 +354,7 @@ export class CertificateManager implements CertificateDesk {
     const jumpMs = this.#clock.look();
     if (jumpMs !== 0) this.#onJump(jumpMs);
     this.#watch.look();
+    this.#inventory.set(new Map(this.#standIns.chooseAgain()));
     const nowMs = this.#clock.nowMs();
     if (nowMs >= this.#nextSaveMs) {
       this.#nextSaveMs = nowMs + SAVE_INTERVAL_MS;
@@ -401,15 +407,6 @@ export class CertificateManager implements CertificateDesk {
     } catch (error) {
       if (!this.#isClosed) this.#trouble('', textOf(error));
     }
-  }
-
-  #find(name: string): ManagedCertificate | null {
-    for (const record of this.#records.all) if (record.label === name) return record;
-    for (const record of this.#records.all) if (record.names.includes(name)) return record;
-    for (const record of this.#records.all) {
-      if (record.names.some((pattern) => matchesName(pattern, name))) return record;
-    }
-    return null;
   }
 
   #missing(name: string): 'not-managed' | 'unknown' {

@@ -6,8 +6,11 @@
  *     the order under way (N2 of the manager).
  * E2  what is not wanted any more is kept in mind until the process ends: a route that comes back
  *     finds its certificate.
+ * E3  a failure is remembered as well: a name that comes and goes with its route is not tried more
+ *     often for that.
  */
 
+import { matchesName } from '../config/certificate-name.ts';
 import type { CertificateClock } from './certificate-clock.ts';
 import type { Issuer } from './issuer.ts';
 import { ManagedCertificate } from './managed-certificate.ts';
@@ -27,11 +30,15 @@ const HOUR_MS = 3_600_000;
 const FIRST_LOOK_MS = 5_000;
 const LOOK_GAP_MS = 2_000;
 const LOOK_SPREAD_MAX_MS = 6 * HOUR_MS;
+/** E3. */
+const RESTING_MAX = 10_000;
 
 export class RecordSet {
   readonly #clock: CertificateClock;
   readonly #random: () => number;
   readonly #records = new Map<string, ManagedCertificate>();
+  /** E3: what is not wanted now, the oldest first. */
+  readonly #resting = new Map<string, ManagedCertificate>();
   /** All that is known of the store, by unit. */
   readonly #units = new Map<string, StoredCertificate[]>();
 
@@ -82,15 +89,19 @@ export class RecordSet {
   /** E1. @returns the record; `isNew`: there was none */
   want(wish: RecordWish): { readonly record: ManagedCertificate; readonly isNew: boolean } {
     const known = this.#records.get(wish.unit);
-    const record = known ?? new ManagedCertificate(wish);
+    const former = known ?? this.#resting.get(wish.unit);
+    const record = former ?? new ManagedCertificate(wish);
     record.label = wish.label;
     const before = record.issuers;
     record.issuers = wish.issuers;
     if (known === undefined) {
+      this.#resting.delete(wish.unit);
       this.#records.set(wish.unit, record);
+      record.isOnDemand = wish.isOnDemand;
       record.stored = this.#best(record);
       this.#plan(record);
-    } else if (!isSame(before, wish.issuers)) {
+    }
+    if (former !== undefined && !isSame(before, wish.issuers)) {
       // What failed may have been put right: nobody wants to wait for hours after that.
       record.failures = 0;
       record.retryAtMs = 0;
@@ -105,7 +116,24 @@ export class RecordSet {
     if (record === undefined) return false;
     record.job?.abort(new Error('the certificate is not wanted any more'));
     this.#records.delete(unit);
+    // What clients ask for has a memory of its own.
+    if (record.isOnDemand || record.failures + record.waits.size === 0) return true;
+    this.#resting.set(unit, record);
+    const oldest = this.#resting.keys().next();
+    if (this.#resting.size > RESTING_MAX && oldest.done !== true) {
+      this.#resting.delete(oldest.value);
+    }
     return true;
+  }
+
+  /** By label, by one of its names, or by a name that a wildcard of it is for; null: none. */
+  find(name: string): ManagedCertificate | null {
+    for (const record of this.all) if (record.label === name) return record;
+    for (const record of this.all) if (record.names.includes(name)) return record;
+    for (const record of this.all) {
+      if (record.names.some((pattern) => matchesName(pattern, name))) return record;
+    }
+    return null;
   }
 
   /** Of an authority that is wanted, the one that ends last; else of any. */

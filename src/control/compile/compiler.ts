@@ -150,9 +150,10 @@ export class Compiler {
     const isStaleService =
       transports.size === 0 ? null : (node: ServiceConfig) => transports.has(node.transport);
     const services = this.#services.update(config.services, isStaleService).moved;
-    const movedCount = listeners.size + middlewares.size + services.size;
+    const movedCount = listeners.size + middlewares.size + services.size + policies.size;
     const isStaleRoute = (node: RouteConfig): boolean =>
       services.has(node.service) ||
+      (node.tls !== null && policies.has(node.tls)) ||
       node.middlewares.some((name) => middlewares.has(name)) ||
       (node.listeners?.some((name) => listeners.has(name)) ?? false);
     this.#routes.update(config.routes, movedCount === 0 ? null : isStaleRoute);

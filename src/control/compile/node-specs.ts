@@ -61,6 +61,7 @@ export function routeSpec(route: RouteConfig, context: SpecContext): RouteSpec {
     plainHttp,
     httpsPort,
     hsts,
+    tls: route.tls === null ? -1 : context.policy(route.tls),
     metricIndex: context.metricIndexes.indexOf('route', name),
   };
 }

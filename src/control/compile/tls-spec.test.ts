@@ -120,9 +120,10 @@ test('tls spec: policies, hosts and passthroughs are plain data with indexes', a
   );
   const route = routes.find(({ name }) => name === 'a');
   assert.deepEqual(
-    [routes.length, route?.plainHttp, route?.httpsPort, route?.hsts],
-    [3, 'redirect', 443, 'max-age=31536000'],
+    [routes.length, route?.plainHttp, route?.httpsPort, route?.hsts, route?.tls],
+    [3, 'redirect', 443, 'max-age=31536000', 1],
   );
+  assert.equal(routes.find(({ name }) => name === 'plain')?.tls, -1);
   assert.deepEqual(
     services.map((one) => [one.endpoints[0]?.isTls, one.tls?.verify, one.proxyProtocol]),
     [
@@ -146,7 +147,7 @@ test('compiler: the TLS part is the same object until something changes in it', 
   assert.equal(renewed.snapshot.listeners, first.listeners);
   assert.deepEqual(applySnapshotUpdate(second.snapshot, renewed.update), renewed.snapshot);
 
-  // A policy in another place moves listeners and hosts with it.
+  // A policy in another place moves listeners, hosts and routes with it.
   const other = TEXT.replace('[tls.strict]', '[tls.new]\n[tls.strict]').replace(
     'service = "http"\ntls = "strict"',
     'service = "http"\ntls = "new"',
@@ -165,6 +166,15 @@ test('compiler: the TLS part is the same object until something changes in it', 
     fewer.listeners.map(({ tls }) => (tls < 0 ? '' : fewer.tls.policies[tls]!.name)),
     ['', 'default', 'strict'],
   );
+  // The last one of the list takes the place of one that is gone.
+  const both = TEXT.replace('[tls.strict]', '[tls.first]\n[tls.strict]');
+  const moving = new Compiler({ generation: 0, resolveLimits: (limits) => limits });
+  const before = moving.compile(await load(both)).snapshot;
+  const after = moving.compile(await load(TEXT)).snapshot;
+  for (const { routes, tls } of [before, after]) {
+    const route = routes.find(({ name }) => name === 'a');
+    assert.equal(tls.policies[route!.tls]?.name, 'strict');
+  }
 });
 
 test('compiler: a passthrough has the counters of its name, also as a route and back', async () => {

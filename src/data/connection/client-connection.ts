@@ -17,6 +17,8 @@ export interface ConnectionOwner {
   readonly isDraining: boolean;
   /** First cell of the listener's metric block. */
   readonly metricBase: number;
+  /** The port it listens on; 0 for unix sockets. */
+  readonly port: number;
   onConnectionClosed(connection: ClientConnection): void;
 }
 

@@ -297,7 +297,7 @@ export class H1ClientConnection
       return;
     }
     const { peerAddress } = this;
-    const localPort = this.arrival?.localPort || this.connection.localPort;
+    const localPort = this.arrival?.localPort || this.owner.port;
     const security = this.arrival?.security ?? null;
     this.clientPeer = new ClientPeer({ peerAddress, localPort, security }, listenerIndex, trusted);
   }

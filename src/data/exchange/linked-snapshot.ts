@@ -58,6 +58,8 @@ export interface LinkedRoute {
   readonly httpsPort: number;
   /** Null: not sent. */
   readonly hsts: HstsLine | null;
+  /** As in the spec. */
+  readonly tls: number;
   /** First cell of the route's metric block. */
   readonly metricBase: number;
 }

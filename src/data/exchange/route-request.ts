@@ -15,7 +15,13 @@ import { admit, forwardsLeft } from './admission.ts';
 import type { Challenges } from '../tls/challenges.ts';
 import type { Exchange } from './exchange.ts';
 import { keepForLog, recordLookup } from './record-exchange.ts';
-import { answerPlainHttp, ANSWERED, isMisdirected, isSecure } from './transport-security.ts';
+import {
+  answerPlainHttp,
+  ANSWERED,
+  isBeyondPolicy,
+  isMisdirected,
+  isSecure,
+} from './transport-security.ts';
 
 /** Open HTTP-01 challenges (RFC 8555 §8.3). */
 export type HttpChallenges = Pick<Challenges, 'httpAnswer'>;
@@ -41,6 +47,9 @@ export function routeRequest(exchange: Exchange): Fault | typeof ANSWERED {
   const index = recordLookup(exchange, linked.router);
   if (index < 0) return Fault.routeNotFound;
   const route = linked.routes[index]!;
+  if (security !== null && route.tls >= 0 && isBeyondPolicy(exchange, security, route.tls)) {
+    return Fault.requestMisdirected;
+  }
   exchange.route = route;
   if (route.plainHttp !== 'serve' && security === null && !isSecure(exchange)) {
     return answerPlainHttp(exchange, route);

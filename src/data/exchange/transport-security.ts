@@ -54,6 +54,21 @@ export function isMisdirected(exchange: Exchange, security: ClientSecurity): boo
 }
 
 /**
+ * True when a route is protected by another policy than the connection was made under, although
+ * its host is not: a route of `*.a.test` gets what narrower ones of `x.a.test` leave (S2).
+ * @param policy index of the route's
+ */
+export function isBeyondPolicy(
+  exchange: Exchange,
+  security: ClientSecurity,
+  policy: number,
+): boolean {
+  const { listeners, policies } = exchange.linked!.tls;
+  const hasTls = (listeners[exchange.view.listenerIndex] ?? null) !== null; // As above.
+  return hasTls && needsOtherConnection(security.policy, policies[policy]!);
+}
+
+/**
  * True when the client's own connection is protected: ours, or that of a trusted proxy which says
  * so in the last X-Forwarded-Proto.
  */

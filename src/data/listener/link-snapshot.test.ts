@@ -102,6 +102,7 @@ function route(name: string, serviceIndex: number, middlewares: readonly number[
     plainHttp: 'serve',
     httpsPort: 443,
     hsts: '',
+    tls: -1,
     metricIndex: serviceIndex,
   };
 }

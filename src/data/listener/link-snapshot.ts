@@ -118,6 +118,7 @@ function linkPassthroughs(
     plainHttp: 'serve',
     httpsPort: 0,
     hsts: null,
+    tls: -1,
     metricBase: routeBase(metricIndex),
   }));
 }
@@ -252,6 +253,7 @@ class RouteLinker {
       plainHttp: spec.plainHttp,
       httpsPort: spec.httpsPort,
       hsts: linkHsts(spec.hsts),
+      tls: spec.tls,
       metricBase: routeBase(spec.metricIndex),
     };
   }

@@ -2,6 +2,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { utf8Bytes } from '../../base/utf8.ts';
 import type { ServerTlsOptions } from '../io/backend.ts';
+import { SimServerContext } from '../io/sim/sim-tls.ts';
 import { Simulation } from '../io/sim/simulation.ts';
 import { Challenges } from './challenges.ts';
 import { linkedPolicy } from './tls-fixtures.contract.ts';
@@ -32,7 +33,7 @@ test('challenges: builds the context of a certificate that asks nothing of the c
   const built: ServerTlsOptions[] = [];
   sim.serverTls = (options) => {
     built.push(options);
-    return { isServer: true };
+    return new SimServerContext(options);
   };
   const challenges = new Challenges(sim, () => {});
   challenges.set([alpn('a.test')]);
@@ -45,7 +46,9 @@ test('challenges: builds the context of a certificate that asks nothing of the c
   assert.equal(built[0]!.ticketSecret, null);
   challenges.set([alpn('a.test'), alpn('b.test')]);
   assert.equal(challenges.alpnContext('a.test', policy), context, 'it stays while it is open');
+  assert.equal((context as SimServerContext).isClosed, false);
   challenges.set([alpn('a.test', 'another')]);
+  assert.equal((context as SimServerContext).isClosed, true);
   assert.notEqual(challenges.alpnContext('a.test', policy), context);
 });
 

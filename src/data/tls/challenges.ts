@@ -45,6 +45,10 @@ export class Challenges {
       const isSame = known?.spec.cert === spec.cert && known.spec.key === spec.key;
       alpn.set(spec.host, isSame ? known : { spec, context: null });
     }
+    for (const [host, { context }] of this.#alpn) {
+      if (context === null || typeof context === 'string') continue;
+      if (alpn.get(host)?.context !== context) context.close();
+    }
     this.#http = http;
     this.#alpn = alpn;
   }

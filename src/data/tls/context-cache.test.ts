@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { WorkerCell } from '../../contract/metric-layout.ts';
 import type { TicketSecrets } from '../../contract/tls.ts';
 import type { ServerTlsOptions } from '../io/backend.ts';
+import { SimServerContext } from '../io/sim/sim-tls.ts';
 import { Simulation } from '../io/sim/simulation.ts';
 import { ClientHello, readClientHello } from './client-hello.ts';
 import { ContextCache } from './context-cache.ts';
@@ -22,6 +23,8 @@ interface Setup {
   readonly built: ServerTlsOptions[];
   readonly reports: string[];
   readonly cells: Float64Array;
+  /** As built, in order. */
+  readonly contexts: SimServerContext[];
   /** Ids of certificates that give no context. */
   readonly broken: Set<string>;
 }
@@ -29,18 +32,22 @@ interface Setup {
 function setup(contextsMax?: number): Setup {
   const sim = new Simulation({ seed: 1 });
   const built: ServerTlsOptions[] = [];
+  const contexts: SimServerContext[] = [];
   const reports: string[] = [];
   const cells = metricCells();
   const broken = new Set<string>();
   sim.serverTls = (options) => {
     built.push(options);
     const ids = options.certificates.map((entry) => (entry as { id?: string }).id ?? '');
-    return ids.some((id) => broken.has(id)) ? 'key values mismatch' : { isServer: true };
+    if (ids.some((id) => broken.has(id))) return 'key values mismatch';
+    const context = new SimServerContext(options);
+    contexts.push(context);
+    return context;
   };
   const secrets = { current: secret(1), previous: null };
   const report = (message: string): void => void reports.push(message);
   const cache = new ContextCache(sim, cells, secrets, report, contextsMax);
-  return { cache, sim, built, reports, cells, broken };
+  return { cache, sim, built, contexts, reports, cells, broken };
 }
 
 const policy = linkedPolicy();
@@ -193,4 +200,29 @@ test('context-cache: secrets come and go', () => {
   const count = built.length;
   cache.contextFor(policy, [one], helloOf(sim.ticketName(secret(9), scope)));
   assert.equal(built.length, count, 'the secret before the previous one is gone');
+});
+
+test('context-cache: closes what it does not keep, and nothing else', () => {
+  const { cache, sim, built, contexts } = setup(2);
+  const closed = (): boolean[] => contexts.map(({ isClosed }) => isClosed);
+  const other = certificate('other', ['b.test']);
+  cache.contextFor(policy, [one], plain);
+  cache.contextFor(policy, [two], plain);
+  cache.contextFor(policy, [one], plain);
+  assert.deepEqual(closed(), [false, false]);
+  cache.contextFor(policy, [other], plain);
+  assert.deepEqual(closed(), [false, true, false], 'the one that was used longest ago');
+  cache.forget(new Set(['other']));
+  assert.deepEqual(closed(), [false, true, true]);
+  cache.setSecrets({ current: secret(2), previous: secret(1) });
+  assert.deepEqual(closed(), [false, true, true], 'it reads tickets of the previous secret');
+  const fresh = cache.contextFor(policy, [one], plain);
+  assert.equal(contexts.indexOf(fresh as SimServerContext), 3);
+  cache.setSecrets({ current: secret(3), previous: secret(2) });
+  assert.deepEqual(closed(), [true, true, true, false]);
+  const ofPrevious = helloOf(sim.ticketName(secret(2), built[0]!.ticketScope));
+  assert.equal(cache.contextFor(policy, [one], ofPrevious), fresh, 'not built again');
+  cache.setSecrets({ current: secret(5), previous: secret(4) });
+  assert.deepEqual(closed(), [true, true, true, true, true]);
+  assert.equal(cache.size, 0);
 });

@@ -8,6 +8,7 @@
  * X3  tickets are bound to policy and certificates: the scope of a context names both, so that a
  *     session of one client-auth policy is not resumed under another. Two secrets are in use at a
  *     time; a client with a ticket of the previous one gets a context that reads it.
+ * X4  a context that is not kept any more is closed: its memory goes with its last connection.
  */
 
 import { WorkerCell } from '../../contract/metric-layout.ts';
@@ -76,7 +77,7 @@ export class ContextCache {
   forget(ids: ReadonlySet<string>): void {
     if (ids.size === 0) return;
     for (const [key, kept] of this.#kept) {
-      if (kept.ids.some((id) => ids.has(id))) this.#kept.delete(key);
+      if (kept.ids.some((id) => ids.has(id))) this.#drop(key, kept);
     }
     this.#count();
   }
@@ -89,15 +90,17 @@ export class ContextCache {
     if (isCurrentKept && isSameSecret(before.previous, secrets.previous)) return;
     // What was current serves as previous, without being built again.
     const isRotation = isSameSecret(before.current, secrets.previous);
+    for (const [key, kept] of this.#kept) if (key.startsWith(PREVIOUS)) this.#drop(key, kept);
     for (const [key, kept] of Array.from(this.#kept)) {
-      const isCurrent = !key.startsWith(PREVIOUS);
-      if (kept.context === null && isCurrent) continue;
-      if (isCurrent && isCurrentKept) {
+      if (kept.context === null) continue;
+      if (isCurrentKept) {
         kept.previousTicketName = null;
-        continue;
+      } else if (isRotation) {
+        this.#kept.delete(key);
+        this.#kept.set(PREVIOUS + key, kept);
+      } else {
+        this.#drop(key, kept);
       }
-      this.#kept.delete(key);
-      if (isCurrent && isRotation) this.#kept.set(PREVIOUS + key, kept);
     }
     this.#count();
   }
@@ -147,10 +150,16 @@ export class ContextCache {
   }
 
   #dropOldest(): void {
-    for (const key of this.#kept.keys()) {
-      this.#kept.delete(key);
+    for (const [key, kept] of this.#kept) {
+      this.#drop(key, kept);
       return;
     }
+  }
+
+  /** X4. */
+  #drop(key: string, kept: KeptContext): void {
+    this.#kept.delete(key);
+    kept.context?.close();
   }
 
   #count(): void {

@@ -2,6 +2,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { WorkerCell } from '../../contract/metric-layout.ts';
 import type { ServerTlsOptions } from '../io/backend.ts';
+import { SimServerContext } from '../io/sim/sim-tls.ts';
 import { Simulation } from '../io/sim/simulation.ts';
 import { certificate, linkedPolicy, metricCells, tlsState } from './tls-fixtures.contract.ts';
 import { WorkerTls } from './worker-tls.ts';
@@ -20,7 +21,7 @@ function setup(workerCount = 1): {
   const wanted: string[] = [];
   sim.serverTls = (options) => {
     built.push(options);
-    return { isServer: true };
+    return new SimServerContext(options);
   };
   const cells = metricCells();
   const worker = new WorkerTls({

@@ -105,6 +105,7 @@ export class TlsLayer implements TlsListener {
     this.#owner = options.owner;
     this.#isStarted = this.context.isServer;
     this.socket.layer = this;
+    this.context.hold.retain();
     const handle = this.socket.tlsHandle;
     this.#parent = handle === null ? null : parentOf(handle);
     this.#onWritten = (error) => this.#written(error);
@@ -279,6 +280,7 @@ export class TlsLayer implements TlsListener {
 
   /** The socket is gone. */
   drop(): void {
+    this.context.hold.release();
     this.#heldSize = 0;
     this.#parent = null;
     this.#releaseAll(this.#held);

@@ -6,8 +6,9 @@ import type { ConnectionOptions } from 'node:tls';
 import type { ClientAuthMode } from '../../../contract/tls.ts';
 import { Fault } from '../../../contract/fault.ts';
 import type { BackendProbe } from '../backend-probe.contract.ts';
-import type { ServerTlsOptions } from '../backend.ts';
+import type { ServerTlsOptions, TlsContext } from '../backend.ts';
 import { open } from './node-harness.contract.ts';
+import type { NodeServerContext } from './tls-context.ts';
 import {
   SERVER_OPTIONS,
   fixture,
@@ -81,6 +82,43 @@ test('TLS server: speaks the versions it is told to, and never less than 1.2', (
     const young = await enter(listening, until);
     assert.equal(await settled(young, until), true);
   }));
+
+/** False once OpenSSL's memory is given back. */
+function isHeld(context: TlsContext): boolean {
+  const { secureContext } = context as NodeServerContext;
+  return (secureContext.context as { getCertificate(): unknown }).getCertificate() !== null;
+}
+
+for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+  test(`TLS server: a closed context is given back after its last connection, ${maxVersion}`, () =>
+    serving({ ticketSecret: SECRET, ocsp: new Uint8Array(8) }, async (listening, until) => {
+      const { context } = listening;
+      const open = await enter(listening, until, { maxVersion });
+      await until(() => open.server.isOpen, 'the first one');
+      const shaking = await enter(listening, until, { maxVersion, requestOCSP: true });
+      context.close();
+      context.close();
+      await until(() => shaking.server.isOpen && shaking.one.isSecure, 'the second one');
+      assert.equal(isHeld(context), true);
+      assert.equal(await settled(open, until), true);
+      open.server.connection.abort();
+      await until(() => open.server.closeCount === 1, 'the end of the first one');
+      assert.equal(isHeld(context), true, 'one of them is left');
+      assert.equal(await settled(shaking, until), true);
+      shaking.server.connection.abort();
+      await until(() => shaking.server.closeCount === 1, 'the end of the second one');
+      assert.equal(isHeld(context), false);
+    }));
+}
+
+test('TLS server: a context that nobody uses is given back at once', () => {
+  const harness = open();
+  const context = serverTls(harness.backend, {});
+  assert.equal(isHeld(context), true);
+  context.close();
+  assert.equal(isHeld(context), false);
+  return harness.close();
+});
 
 interface Client {
   readonly cert?: Buffer;

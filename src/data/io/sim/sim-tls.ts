@@ -37,9 +37,14 @@ export type SimAlert = (typeof SimAlert)[keyof typeof SimAlert];
 export class SimServerContext implements TlsContext {
   readonly isServer = true;
   readonly clientAuth: ClientAuthMode;
+  isClosed = false;
 
   constructor(options: Pick<ServerTlsOptions, 'clientAuth'>) {
     this.clientAuth = options.clientAuth;
+  }
+
+  close(): void {
+    this.isClosed = true;
   }
 }
 
@@ -51,6 +56,10 @@ export class SimClientContext implements TlsContext {
   constructor(options: Pick<ClientTlsOptions, 'verify' | 'cert'>) {
     this.verifies = options.verify;
     this.hasCertificate = options.cert !== '';
+  }
+
+  close(): void {
+    // There is nothing to give back.
   }
 }
 
