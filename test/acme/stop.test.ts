@@ -54,37 +54,41 @@ async function openEmptyResolver(t: TestContext): Promise<number> {
   return socket.address().port;
 }
 
-test('stop: an order under way cleans up before the process ends', { timeout: 30_000 }, async (t) => {
-  const [port] = (await freePorts(1)) as [number];
-  const folder = mkdtempSync(join(tmpdir(), 'stop-'));
-  const program = join(folder, 'dns.sh');
-  const record = join(folder, 'record');
-  const text = `[ "$1" = add ] && echo > ${record} || { sleep 0.5; rm -f ${record}; }`;
-  writeFileSync(program, `#!/bin/sh\n${text}\n`);
-  chmodSync(program, 0o755);
-  const file = join(folder, 'proxy-now.toml');
-  const resolver = await openEmptyResolver(t);
-  const ca = await FakeCa.start({ ports: null });
-  const reached = Promise.withResolvers<void>();
-  const never = Promise.withResolvers<void>();
-  ca.intercept = async (what) => {
-    if (what !== 'challenge') return;
-    reached.resolve();
-    await never.promise;
-  };
-  writeFileSync(file, configText(ca.directory, program, resolver, port));
-  const proxy = new Child(PROXY_BINARY, ['run', '-c', file]);
-  t.after(async () => {
-    await proxy.stop();
-    never.resolve();
-    await ca.stop();
-    rmSync(folder, { recursive: true, force: true });
-  });
-  await proxy.ready(/is ready/, 20_000);
-  await reached.promise;
-  assert.ok(existsSync(record));
-  const { code } = await proxy.stop();
-  assert.equal(code, 0, proxy.output);
-  assert.equal(existsSync(record), false, 'the record is taken away');
-  assert.deepEqual(readdirSync(join(folder, 'store', 'locks')), []);
-});
+test(
+  'stop: an order under way cleans up before the process ends',
+  { timeout: 30_000 },
+  async (t) => {
+    const [port] = (await freePorts(1)) as [number];
+    const folder = mkdtempSync(join(tmpdir(), 'stop-'));
+    const program = join(folder, 'dns.sh');
+    const record = join(folder, 'record');
+    const text = `[ "$1" = add ] && echo > ${record} || { sleep 0.5; rm -f ${record}; }`;
+    writeFileSync(program, `#!/bin/sh\n${text}\n`);
+    chmodSync(program, 0o755);
+    const file = join(folder, 'proxy-now.toml');
+    const resolver = await openEmptyResolver(t);
+    const ca = await FakeCa.start({ ports: null });
+    const reached = Promise.withResolvers<void>();
+    const never = Promise.withResolvers<void>();
+    ca.intercept = async (what) => {
+      if (what !== 'challenge') return;
+      reached.resolve();
+      await never.promise;
+    };
+    writeFileSync(file, configText(ca.directory, program, resolver, port));
+    const proxy = new Child(PROXY_BINARY, ['run', '-c', file]);
+    t.after(async () => {
+      await proxy.stop();
+      never.resolve();
+      await ca.stop();
+      rmSync(folder, { recursive: true, force: true });
+    });
+    await proxy.ready(/is ready/, 20_000);
+    await reached.promise;
+    assert.ok(existsSync(record));
+    const { code } = await proxy.stop();
+    assert.equal(code, 0, proxy.output);
+    assert.equal(existsSync(record), false, 'the record is taken away');
+    assert.deepEqual(readdirSync(join(folder, 'store', 'locks')), []);
+  },
+);

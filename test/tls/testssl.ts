@@ -78,7 +78,7 @@ export async function scan(
   const folder = scratchDirectory();
   const port = await freePort();
   const authority = await TestAuthority.create();
-  const pair = await authority.issue([HOST], { keyType, days: 60 });
+  const pair = await authority.issue([HOST], { keyType, days: 90 });
   const file = (name: string, text: string): string => {
     fs.writeFileSync(path.join(folder, name), text, { mode: 0o600 });
     return path.join(folder, name);

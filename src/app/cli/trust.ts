@@ -97,7 +97,10 @@ async function rootsFor(values: OptionValues, isToBeMade: boolean): Promise<Root
       });
       if (list !== null) return { folder, list };
     }
-    if (isToBeMade) return { folder: folders[0]!, list: (await readRoots(folders[0]!, true))! };
+    const isSaid = typeof values.storage === 'string';
+    if (isToBeMade && (isSaid || thisWorld().isOwnHome)) {
+      return { folder: folders[0]!, list: (await readRoots(folders[0]!, true))! };
+    }
     complain(`there is no root in ${folders.join(' or ')}; say --storage FOLDER`);
   } catch (error) {
     if (!(error instanceof AuthorityError || error instanceof StoreError)) throw error;

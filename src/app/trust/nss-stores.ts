@@ -32,6 +32,13 @@ export function changeNssStores(
 ): readonly TrustResult[] {
   const databases = databasesOf(world);
   if (databases.length === 0) return [];
+  if (!world.isOwnHome) {
+    // What root makes in it nobody else could change; and its links may lead anywhere.
+    const message = `${world.home} is not root's: run this again as its owner for the browsers`;
+    return databases.map(({ store, folder }) => {
+      return { store, path: folder, outcome: 'skipped', message };
+    });
+  }
   if (!world.has('certutil')) {
     const message =
       'browsers keep their own lists, and certutil changes them: install libnss3-tools ' +

@@ -22,6 +22,8 @@ export interface ProgramResult {
 export interface TrustWorld {
   readonly platform: string;
   readonly home: string;
+  /** False: we are root, and the home folder is somebody else's. */
+  readonly isOwnHome: boolean;
   isFolder(path: string): boolean;
   isWritable(path: string): boolean;
   /** Names in a folder; empty when it cannot be read. */
@@ -49,6 +51,7 @@ export function thisWorld(): TrustWorld {
   return {
     platform: process.platform,
     home: homedir(),
+    isOwnHome: isOwn(homedir()),
     isFolder: (path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false,
     isWritable: (path) => can(path, constants.W_OK),
     list: (folder) => tryOr(() => readdirSync(folder), []),
@@ -81,6 +84,12 @@ export function thisWorld(): TrustWorld {
       return { code: status ?? -1, output: error === undefined ? output : error.message };
     },
   };
+}
+
+/** `sudo` leaves HOME as it was on some systems. */
+function isOwn(home: string): boolean {
+  const owner = tryOr(() => statSync(home).uid, 0);
+  return process.getuid?.() !== 0 || owner === 0;
 }
 
 function can(path: string, mode: number): boolean {

@@ -17,6 +17,7 @@ const RETRY = 'sudo it';
 class FakeWorld implements TrustWorld {
   platform = 'linux';
   readonly home = '/home/a';
+  isOwnHome = true;
   readonly folders = new Set<string>();
   readonly files = new Map<string, string>();
   readonly programs = new Set(['certutil', 'update-ca-certificates', 'update-ca-trust']);
@@ -162,6 +163,16 @@ test('trust: browsers get them into every database, and Chromium gets one', () =
   assert.equal(world.ran.filter((line) => line.includes(' -A ')).length, 5);
   const removed = changeNssStores(world, ROOTS, false);
   assert.ok(removed.every(({ outcome }) => outcome === 'removed'));
+});
+
+test('trust: root changes nothing in the home of somebody else', () => {
+  const world = new FakeWorld();
+  world.isOwnHome = false;
+  const [result] = changeNssStores(world, ROOTS, true);
+  assert.equal(result!.outcome, 'skipped');
+  assert.match(result!.message, /\/home\/a is not root's/);
+  assert.deepEqual(world.ran, []);
+  assert.equal(world.files.size + world.folders.size, 0);
 });
 
 test('trust: no database is made to take something out of it', () => {

@@ -106,6 +106,8 @@ address = "off"
     '~ [admin]  address: unset',
   ]);
   assert.deepEqual(needsRestart(await load(BASE), await load(sections)), ['workers']);
+  const moved = await load(`${BASE}[storage]\npath = "/elsewhere"\n`);
+  assert.deepEqual(needsRestart(await load(BASE), moved), ['storage.path']);
 });
 
 test('config diff: a secret is never shown', async () => {

@@ -144,8 +144,9 @@ export function changedRoutes(before: Config, after: Config): string[] {
 
 /** Settings that differ and cannot change while a process runs, as the file names them. */
 export function needsRestart(before: Config, after: Config): string[] {
-  const keys = ['workers', 'io'] as const;
-  return keys.filter((key) => before[key] !== after[key]);
+  const keys: string[] = (['workers', 'io'] as const).filter((key) => before[key] !== after[key]);
+  if (before.storage.path !== after.storage.path) keys.push('storage.path');
+  return keys;
 }
 
 /** One line: `+ route shop`, `- route old`, `~ service api  endpoints: +http://10.0.0.3:80`. */

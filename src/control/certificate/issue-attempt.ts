@@ -109,6 +109,15 @@ export class IssueAttempts {
     }
   }
 
+  /** A1, without the lock and without an attempt. @returns null: nothing better is there */
+  async find(record: ManagedCertificate): Promise<StoredCertificate | null> {
+    try {
+      return await this.#adopt(record);
+    } catch {
+      return null; // The next attempt says what is wrong with the store.
+    }
+  }
+
   async #locked(
     record: ManagedCertificate,
     lease: Lease,

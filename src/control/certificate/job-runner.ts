@@ -69,6 +69,15 @@ export class JobRunner {
     }
   }
 
+  /** Takes what another process has stored, if that is better. Never rejects. */
+  async adopt(record: ManagedCertificate): Promise<void> {
+    const before = record.stored;
+    const found = await this.#options.attempts.find(record);
+    if (found === null || record.job !== null || record.stored !== before) return;
+    this.take(record, found);
+    this.#forget(record);
+  }
+
   /** Breaks off what is under way, orders to be gone on with; resolves when all has ended. */
   async close(records: Iterable<ManagedCertificate>): Promise<void> {
     this.#isClosed = true;

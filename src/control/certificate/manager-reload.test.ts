@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import type { Permission } from './ask-permission.ts';
 import { IssueError } from './issuer.ts';
 import {
+  ACME,
   configWith,
   DAY_MS,
   FakeTime,
   HOUR_MS,
+  INTERNAL,
   MemoryStore,
   nodesFor,
   openRunning,
@@ -31,7 +34,12 @@ function refuse(): IssueError {
   return new IssueError('the authority cannot look at it', { advice: 'fix' });
 }
 
-test('manager: a certificate that gets another name serves until the new one is there', async () => {
+/** For issuers that refuse from the start. */
+function prepare(issuer: { fault: unknown }): void {
+  issuer.fault = refuse;
+}
+
+test('manager: one that gets another name serves until the new one is there', async () => {
   const time = new FakeTime();
   const store = new MemoryStore();
   const stage = openStage(time, store);
@@ -47,7 +55,6 @@ test('manager: a certificate that gets another name serves until the new one is 
   assert.deepEqual(servedNames(stage), [A, B]);
   await stage.manager.close();
 
-  const prepare = (issuer: { fault: unknown }): void => void (issuer.fault = refuse);
   const second = openStage(time, store, { prepare });
   second.manager.configure(nodeOf([A, B, C]));
   await second.manager.start();
@@ -91,4 +98,42 @@ test('manager: a name that comes and goes is not tried more often for that', asy
   const tried = stage.issuer().orders.filter(({ names }) => names[0] === A).length;
   assert.equal(tried, 1);
   assert.equal(stage.row(A).problem?.failures, 1);
+});
+
+test('manager: a name that a route gets while its permission is asked for stays', async () => {
+  const time = new FakeTime();
+  let answer: Promise<Permission> = Promise.resolve({ isAllowed: true, holdsMs: 0, problem: '' });
+  const stage = openStage(time, new MemoryStore(), { ask: () => answer });
+  const onDemand = { names: ['*.example.com'], ask: 'http://ask.test/', perHourMax: 100 };
+  const issuers = [{ ...ACME, onDemand }, INTERNAL];
+  stage.manager.configure(configWith([], issuers));
+  await stage.manager.start();
+  stage.manager.wanted(A, '192.0.2.1');
+  await time.advance(1_000);
+  assert.deepEqual(servedNames(stage), [A]);
+
+  const asked = Promise.withResolvers<Permission>();
+  answer = asked.promise;
+  stage.manager.renew(A);
+  await time.advance(1_000);
+  stage.manager.configure(configWith(nodesFor([A]), issuers));
+  asked.resolve({ isAllowed: false, holdsMs: 0, problem: '' });
+  await time.advance(60_000);
+  assert.deepEqual(servedNames(stage), [A]);
+  assert.equal(stage.issuer().orders.length, 2, 'it is renewed as it was asked for');
+});
+
+test('manager: what another machine got is served though the own attempt failed', async () => {
+  const time = new FakeTime();
+  const store = new MemoryStore();
+  const one = await openRunning(time, store, [A, B], { prepare });
+  await time.advance(5_000);
+  assert.deepEqual(servedNames(one), []);
+  const two = await openRunning(time, new MemoryStore(store), [A]);
+  await time.advance(5_000);
+  assert.deepEqual(servedNames(two), [A]);
+  await time.advance(2 * 60_000, 5_000);
+  assert.deepEqual(servedNames(one), [A]);
+  assert.equal(one.row(A).state, 'valid');
+  assert.equal(one.issuer().orders.length, 2, 'the first attempt of each, and no other one');
 });

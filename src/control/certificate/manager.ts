@@ -46,6 +46,7 @@ import {
   saveMeta,
   withPlan,
 } from './stored-certificate.ts';
+import { StoreWatch } from './store-watch.ts';
 import { TicketRotation } from './ticket-rotation.ts';
 import { wantedCertificates } from './wanted-certificates.ts';
 import { WindowWatch } from './window-watch.ts';
@@ -96,6 +97,7 @@ export class CertificateManager implements CertificateDesk {
   readonly #runner: JobRunner;
   readonly #queue: IssueQueue;
   readonly #watch: WindowWatch;
+  readonly #storeWatch: StoreWatch;
   readonly #onDemand: OnDemandRecords;
   readonly #tickets: TicketRotation;
   #config: Config | null = null;
@@ -145,6 +147,8 @@ export class CertificateManager implements CertificateDesk {
       onPlan: (record, plan, before) => this.#onPlan(record, plan, before),
       onAnswer: () => this.#queue.wake(),
     });
+    const adopt = (record: ManagedCertificate): Promise<void> => this.#runner.adopt(record);
+    this.#storeWatch = new StoreWatch({ clock, records, adopt });
     this.#onDemand = new OnDemandRecords({
       clock,
       random,
@@ -251,10 +255,7 @@ export class CertificateManager implements CertificateDesk {
 
   async revoke(name: string, reason: number): Promise<RevokeOutcome> {
     const record = this.#records.find(name);
-    if (record === null) {
-      const status = this.#missing(name);
-      return { status };
-    }
+    if (record === null) return { status: this.#missing(name) };
     const { stored, origin } = record;
     if (stored === null) return { status: 'failed', message: 'there is no certificate yet' };
     if (origin === null) {
@@ -306,11 +307,15 @@ export class CertificateManager implements CertificateDesk {
   }
 
   async #run(record: ManagedCertificate): Promise<void> {
-    if (await this.#onDemand.mayRun(record)) {
+    const mayRun = await this.#onDemand.mayRun(record);
+    const isDropped = this.#records.get(record.unit) !== record;
+    if (isDropped) return this.#onDemand.ran(record);
+    if (mayRun) {
       await this.#runner.run(record);
       this.#onDemand.ran(record);
       return;
     }
+    if (!record.isOnDemand) return; // A route names it by now: nobody's permission is needed.
     this.#records.drop(record.unit);
     this.#inventory.set(new Map([[record.unit, []]]));
   }
@@ -354,6 +359,7 @@ export class CertificateManager implements CertificateDesk {
     const jumpMs = this.#clock.look();
     if (jumpMs !== 0) this.#onJump(jumpMs);
     this.#watch.look();
+    this.#storeWatch.look();
     this.#inventory.set(new Map(this.#standIns.chooseAgain()));
     const nowMs = this.#clock.nowMs();
     if (nowMs >= this.#nextSaveMs) {

@@ -10,10 +10,14 @@ import type { ManagedCertificate } from './managed-certificate.ts';
 import { OnDemand } from './on-demand.ts';
 import type { OnDemandOptions } from './on-demand.ts';
 import type { RecordSet } from './record-set.ts';
+import { SlidingBudget } from './sliding-budget.ts';
 import { unitPart } from './store-keys.ts';
 
 /** Certificates got on demand that are kept in memory and renewed. */
 export const ON_DEMAND_MAX = 10_000;
+/** Lines an hour about one kind of trouble. */
+const TOLD_MAX = 3;
+const HOUR_MS = 3_600_000;
 /** A client is not kept longer. */
 export const CLIENT_WAIT_MS = 180_000;
 
@@ -33,18 +37,19 @@ export interface OnDemandRecordsOptions {
 export class OnDemandRecords {
   readonly #options: OnDemandRecordsOptions;
   readonly #onDemand: OnDemand;
+  readonly #told = new SlidingBudget(TOLD_MAX, HOUR_MS, 100);
   /** Clients that wait, by unit of the record they wait for. */
   readonly #waiting = new Map<string, () => void>();
 
   constructor(options: OnDemandRecordsOptions) {
     this.#options = options;
-    const { clock, random, ask, settled, records, onTrouble } = options;
+    const { clock, random, ask, settled, records } = options;
     this.#onDemand = new OnDemand({
       clock,
       random,
       ask,
       settled,
-      onTrouble,
+      onTrouble: (name, message) => this.#trouble(name, message),
       obtain: (name, issuers) => this.#obtain(name, issuers),
       isServed: (name) => (records.get(unitPart([name]))?.stored ?? null) !== null,
     });
@@ -119,11 +124,11 @@ export class OnDemandRecords {
 
   /** @returns true: it is served now */
   async #obtain(name: string, issuers: readonly string[]): Promise<boolean> {
-    const { records, clock, onTrouble } = this.#options;
+    const { records, clock } = this.#options;
     const known = records.get(unitPart([name]));
     const count = [...records.all].filter(({ isOnDemand }) => isOnDemand).length;
     if (known === undefined && count >= ON_DEMAND_MAX) {
-      onTrouble(name, `there are ${ON_DEMAND_MAX} certificates on demand; no more are got`);
+      this.#trouble(name, `there are ${ON_DEMAND_MAX} certificates on demand; no more are got`);
       return false;
     }
     const record = known ?? this.#want(name, issuers).record;
@@ -133,6 +138,15 @@ export class OnDemandRecords {
     // Its next attempt comes with the next client, if at all.
     if (record.isOnDemand && record.job === null) records.drop(record.unit);
     return false;
+  }
+
+  /** Clients can make as many names up as they like: of one kind of trouble a few are told. */
+  #trouble(name: string, message: string): void {
+    const { clock, onTrouble } = this.#options;
+    const nowMs = clock.nowMs();
+    if (this.#told.wait(message, nowMs) > 0) return;
+    this.#told.take(message, nowMs);
+    onTrouble(name, message);
   }
 
   /** Resolves after the next attempt, or when it takes too long. */

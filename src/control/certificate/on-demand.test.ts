@@ -119,6 +119,18 @@ test('on demand: a permission that cannot be asked for is a no, and said', async
   assert.equal(stage.served.size, 1);
 });
 
+test('on demand: names that are made up fill no log', async () => {
+  const demand = await open();
+  const { time, stage } = demand;
+  demand.answer = { isAllowed: false, holdsMs: 5_000, problem: 'connect ECONNREFUSED' };
+  for (let i = 0; i < 200; i++) {
+    stage.manager.wanted(`n${i}.example.com`, `198.51.${i}.1`);
+    await time.advance(100, 50);
+  }
+  assert.equal(demand.asked.length, 200);
+  assert.equal(stage.events.filter(({ kind }) => kind === 'trouble').length, 3);
+});
+
 test('on demand: a failed order is settled and not repeated at once', async () => {
   const { time, stage } = await open();
   const issuer = stage.issuer();

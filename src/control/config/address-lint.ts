@@ -18,7 +18,7 @@ export interface PlacedListener {
  */
 export function lintAddresses(
   listeners: readonly PlacedListener[],
-  admin: AdminConfig,
+  admin: Pick<AdminConfig, 'address'> & { readonly asksForCertificate: boolean },
   adminSpot: Spot | null,
   report: Report,
 ): void {
@@ -48,14 +48,14 @@ export function lintAddresses(
       hint: 'set admin.address to another address, or to "off"',
     });
   }
-  if (adminSpot !== null && !isLocalAddress(address)) {
+  if (adminSpot !== null && !isLocalAddress(address) && !admin.asksForCertificate) {
     report({
       severity: 'warning',
       code: 'PN1207',
       message: 'the admin listener is reachable from other machines',
       spot: adminSpot,
       part: 'value',
-      hint: 'it asks nobody for a password: prefer a loopback address',
+      hint: 'anybody may read it: prefer a loopback address, or set admin.tls with `client-ca`',
     });
   }
 }

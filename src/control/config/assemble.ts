@@ -7,6 +7,7 @@
 
 import { lintAddresses } from './address-lint.ts';
 import type { PlacedListener } from './address-lint.ts';
+import { adminTlsOf, lintAdminTls } from './admin-section.ts';
 import type { CertificateCheck } from './certificate-check.ts';
 import { decodeCertificate, lintValidity } from './certificate-section.ts';
 import type { PairTools } from './certificate-section.ts';
@@ -126,6 +127,8 @@ class Assembler {
     const admin = main.tree.entries.get('admin');
     const adminAddress = admin?.kind === 'table' ? admin.entries.get('address') : undefined;
     lintAddresses(listeners, root.admin, adminAddress?.spot ?? null, this.#report);
+    const adminReader = this.#options.files.reader(main.path);
+    const adminTls = adminTlsOf(root.admin, admin, this.#tools(adminReader), this.#report);
     lintObserve(root.observe, main.tree, this.#report);
     if (this.#graph.tables.listeners.size === 0) this.#reportNoListener(main);
     const { http, passthroughs } = this.#routes();
@@ -147,11 +150,12 @@ class Assembler {
       issuers: this.#issuers(),
       limits: root.limits,
       observe: root.observe,
-      admin: root.admin,
+      admin: { ...root.admin, tls: adminTls },
     };
     const names = tlsNames(draft);
     lintTls({ config: draft, graph: this.#graph, routes: http, names }, this.#report);
     lintUses(draft, this.#graph, this.#report);
+    lintAdminTls(draft, this.#graph, admin, this.#report);
     const routes = resolvePlainHttp(http, draft, names, this.#options.memory.resolved);
     return { ...draft, routes };
   }

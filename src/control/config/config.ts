@@ -263,8 +263,20 @@ export interface AdminConfig {
   readonly address: ListenerAddress | null;
   /** Unix socket of the commands: a path, `auto` for one made of the file's path, `off`. */
   readonly socket: string;
-  /** What a change over TCP must bring as bearer token; null: no change over TCP. */
+  /**
+   * What a change over TCP must bring as bearer token. Null: no change over TCP, unless clients
+   * show certificates.
+   */
   readonly token: string | null;
+  /** How TLS is spoken on the TCP address; null: it is not. */
+  readonly tls: AdminTlsConfig | null;
+}
+
+export interface AdminTlsConfig {
+  /** Name of a certificate with exactly one pair. */
+  readonly certificate: string;
+  /** PEM texts. Not empty: every client must show a certificate of one of these authorities. */
+  readonly clientCas: readonly string[];
 }
 
 export interface ReloadConfig {

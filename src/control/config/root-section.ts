@@ -13,6 +13,7 @@ import { routeSchema } from './route-section.ts';
 import { boolean, choice, duration, integer, optional, size, string, text } from './schema.ts';
 import type { Schema } from './schema.ts';
 import { list, object, record, union } from './schema-compound.ts';
+import { adminTlsSchema } from './admin-section.ts';
 import { tlsPolicySchema } from './tls-section.ts';
 import type { Parsed } from './parsed.ts';
 import { bad, good } from './parsed.ts';
@@ -205,10 +206,12 @@ const adminSchema = object('Metrics, health and administration.', {
   token: optional(
     string({
       doc:
-        'Bearer token that allows changes over TCP. Without one, changes need the unix socket; ' +
-        'reading needs neither. Write it as `${file:...}`.',
+        'Bearer token that allows changes over TCP. Without one, changes need the unix socket, ' +
+        'or a client certificate where those are asked for; reading needs no token. Write it as ' +
+        '`${file:...}`.',
     }),
   ),
+  tls: optional(adminTlsSchema),
 });
 
 const reloadSchema = object('How a changed configuration is taken over.', {

@@ -130,12 +130,12 @@ export function decodePolicy(
 }
 
 /**
- * Texts of the PEM files at `key` (`ca`, `crl`) of `table`. Whatever cannot be read or holds
+ * Texts of the PEM files at `key` (`ca`, `client-ca`, `crl`) of `table`. Whatever cannot be read or holds
  * nothing is an issue: to trust less than was meant is safe, to trust nobody by accident is not.
  */
 export function pemTexts(
   table: LocatedTable,
-  key: 'ca' | 'crl',
+  key: 'ca' | 'client-ca' | 'crl',
   { reader, check }: NodeTools,
   report: Report,
 ): readonly string[] {
@@ -143,7 +143,7 @@ export function pemTexts(
   for (const value of stringsAt(table, key)) {
     const pem = reader.textOf(value, report);
     if (pem === null) continue;
-    const problem = key === 'ca' ? check.authorities(pem) : check.revocations(pem);
+    const problem = key === 'crl' ? check.revocations(pem) : check.authorities(pem);
     if (problem === null) texts.push(pem);
     else {
       const message = `${fileName(value)}: ${problem.message}`;

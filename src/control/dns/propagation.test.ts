@@ -69,6 +69,17 @@ test('propagation: ends when every server of the zone shows the value', async ()
   assert.equal(first.length, 1, 'one that shows it is not asked again');
 });
 
+test('propagation: ends in time also when the clock is set back', async () => {
+  const world = open();
+  world.client.servers.set('192.0.2.1:53', lacks()).set('192.0.2.2:53', lacks());
+  let looks = 0;
+  world.onDelay.push(() => {
+    world.clock.ms = -86_400_000;
+    assert.ok(++looks < 100, 'it never ends');
+  });
+  await assert.rejects(world.wait(), /after 1m/);
+});
+
 test('propagation: the value may stand beside others', async () => {
   const world = open();
   const both: FakeZone = {

@@ -63,8 +63,8 @@ export interface ChunkSource {
 export interface TlsContext {
   readonly isServer: boolean;
   /**
-   * No connection will be made with it any more; those that it has go on. Gives its memory back
-   * when the last of them is closed: the garbage collector knows nothing of that memory.
+   * No connection is made with it any more, such a one fails; those that it has go on. Gives its
+   * memory back when the last of them is closed: the garbage collector knows nothing of it.
    */
   close(): void;
 }

@@ -182,7 +182,8 @@ export class NodeBackend implements IoBackend {
     const hasRoom = this.canConnect;
     this.reads.prepareFirst();
     const isUnix = target.kind === 'unix';
-    const tls = target.tls ?? null;
+    const isGone = (target.tls?.context as NodeClientContext | undefined)?.hold.isGone === true;
+    const tls = isGone ? null : (target.tls ?? null);
     const socket: ProxySocket | ProxyTlsSocket =
       tls === null
         ? new ProxySocket(this.#socketOptions({ noDelay: true }))
@@ -196,6 +197,8 @@ export class NodeBackend implements IoBackend {
     try {
       if (!hasRoom) {
         connection.fail(Fault.socketLimit);
+      } else if (isGone) {
+        connection.fail(Fault.upstreamTlsFailed);
       } else if (isUnix) {
         socket.connect({ path: target.host });
       } else if (isIP(target.host) !== 0) {
@@ -232,10 +235,14 @@ export class NodeBackend implements IoBackend {
     hello: { readonly chunk: Chunk; readonly start: number; readonly end: number },
   ): void {
     const own = connection as NodeConnection;
+    const server = context as NodeServerContext;
+    if (server.hold.isGone) {
+      own.fail(Fault.tlsHandshakeFailed);
+      return;
+    }
     const handle = own.takeHandle();
     if (handle === null) return;
     this.reads.prepareFirst();
-    const server = context as NodeServerContext;
     const socket = serverSocket(server, alpnOf(alpn), handle, this.#onread);
     own.startTls(
       new TlsLayer({

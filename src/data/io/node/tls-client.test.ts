@@ -80,6 +80,15 @@ test('TLS client: verifies the chain, and the name or address', () =>
     }
   }));
 
+test('TLS client: with a context that is gone no connection is made, and nothing breaks', () =>
+  withOrigin({}, async (harness, { port }) => {
+    const context = clientTls(harness.backend, TRUSTED);
+    context.close();
+    const probe = connectTls(harness, port, context);
+    await harness.until(() => probe.closeCount === 1, 'the end');
+    assert.equal(probe.fault, Fault.upstreamTlsFailed);
+  }));
+
 test('TLS client: a self-signed certificate is trusted when it is named', () => {
   const own = { cert: fixtureText('stranger.pem'), key: fixtureText('stranger.key') };
   return withOrigin(own, async (harness, { port }) => {

@@ -38,6 +38,8 @@ type OcspDone = (error: null, response: Buffer) => void;
 
 /** The context of OpenSSL, with those who use it: X3. */
 class ContextHold {
+  /** Given back: Node would end the process if a connection was made with it. */
+  isGone = false;
   #users = 0;
   #isClosed = false;
   readonly #secureContext: SecureContext;
@@ -62,7 +64,8 @@ class ContextHold {
   }
 
   #freeIfUnused(): void {
-    if (!this.#isClosed || this.#users > 0) return;
+    if (!this.#isClosed || this.#users > 0 || this.isGone) return;
+    this.isGone = true;
     // What the types do not tell of.
     (this.#secureContext.context as { close(): void }).close();
   }

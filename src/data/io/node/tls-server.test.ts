@@ -120,6 +120,14 @@ test('TLS server: a context that nobody uses is given back at once', () => {
   return harness.close();
 });
 
+test('TLS server: with a context that is gone nothing is made, and nothing breaks', () =>
+  serving({}, async (listening, until) => {
+    listening.context.close();
+    const late = await enter(listening, until, {});
+    await until(() => late.server.closeCount === 1 && late.one.isClosed, 'the end');
+    assert.equal(late.server.fault, Fault.tlsHandshakeFailed);
+  }));
+
 interface Client {
   readonly cert?: Buffer;
   readonly key?: Buffer;

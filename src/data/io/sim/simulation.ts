@@ -6,6 +6,7 @@
  * `connectClient` and `listenOrigin`, and move time with `advanceMs`. Nothing happens in between.
  */
 
+import { assert } from '../../../base/assert.ts';
 import { Fault } from '../../../contract/fault.ts';
 import { CHUNK_HEADROOM } from '../backend.ts';
 import type {
@@ -168,12 +169,9 @@ export class Simulation implements IoBackend {
     hello: { readonly chunk: Chunk; readonly start: number; readonly end: number },
   ): void {
     const bytes = Uint8Array.from(hello.chunk.bytes.subarray(hello.start, hello.end));
-    (connection as SimConnection).secure(
-      context as SimServerContext,
-      alpn,
-      bytes,
-      this.handshakeMs,
-    );
+    const server = context as SimServerContext;
+    assert(!server.isClosed, 'a closed context makes no connection');
+    (connection as SimConnection).secure(server, alpn, bytes, this.handshakeMs);
   }
 
   keep(chunk: Chunk, start: number, end: number): Chunk | null {
