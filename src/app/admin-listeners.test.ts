@@ -46,13 +46,13 @@ function world(t: test.TestContext, refusals: number) {
     await listeners.close();
     rmSync(folder, { recursive: true, force: true });
   });
-  const config: AdminConfig = { address: null, socket: path, token: null };
+  const config: AdminConfig = { address: null, socket: path, token: null, tls: null };
   return { listeners, config, path, wanted, lines, isOn };
 }
 
 test('admin listeners: one that cannot be opened is tried again until it can be', async (t) => {
   const { listeners, config, path, wanted, lines, isOn } = world(t, 3);
-  assert.equal(await listeners.use(config), 0, 'nobody waits for it');
+  assert.equal(await listeners.use(config, []), 0, 'nobody waits for it');
   await isOn;
   await once(connect({ path }).resume().end(), 'connect');
   assert.equal(wanted.length, 4);
@@ -61,9 +61,18 @@ test('admin listeners: one that cannot be opened is tried again until it can be'
 
 test('admin listeners: what is not wanted any more is not tried again', async (t) => {
   const { listeners, config, wanted } = world(t, Infinity);
-  await listeners.use(config);
-  await listeners.use({ ...config, socket: 'off' });
+  await listeners.use(config, []);
+  await listeners.use({ ...config, socket: 'off' }, []);
   const { length } = wanted;
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal(wanted.length, length);
+});
+
+test('admin listeners: without its certificate an address that is to have TLS stays shut', async (t) => {
+  const { listeners, config, wanted, lines } = world(t, 0);
+  const address = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const;
+  const tls = { certificate: 'admin', clientCas: [] };
+  assert.equal(await listeners.use({ ...config, socket: 'off', address, tls }, []), 0);
+  assert.equal(wanted.length, 0);
+  assert.match(lines.join(''), /is off.*certificate admin is not there/);
 });

@@ -4,13 +4,17 @@
  *
  * A1  one that cannot be opened is an error in the log, never a reason not to serve. It is tried
  *     again until it can be: the proxy before this one may hold it for as long as it drains.
+ * A2  an address that is to speak TLS never speaks anything else, whatever goes wrong.
  */
 
+import { isSame } from '../base/is-same.ts';
 import type { Admin } from '../control/admin/admin.ts';
 import { createAdmin } from '../control/admin/admin.ts';
+import { isSameTlsMode } from '../control/admin/admin-tls.ts';
+import type { AdminTls } from '../control/admin/admin-tls.ts';
 import type { AdminHost } from '../control/admin/admin-api.ts';
 import type { Logger } from '../control/admin/logger.ts';
-import type { AdminConfig } from '../control/config/config.ts';
+import type { AdminConfig, CertificateConfig } from '../control/config/config.ts';
 import { prepareAdminSocket } from './admin-socket.ts';
 import type { BrokerClient } from './broker-client.ts';
 import type { SocketAddress } from './orders.ts';
@@ -32,6 +36,7 @@ interface Open {
   readonly address: SocketAddress;
   readonly admin: Admin;
   readonly port: number;
+  tls: AdminTls | null;
 }
 
 export class AdminListeners {
@@ -45,14 +50,20 @@ export class AdminListeners {
   private isClosed = false;
   private token: string | null = null;
   private socketPath: string | null = null;
+  /** Of the TCP address; a text says why there is none. */
+  private tls: AdminTls | null | string = null;
 
   constructor(options: AdminListenersOptions) {
     this.options = options;
   }
 
-  /** Opens what is new, closes what is gone. @returns the TCP port, 0 without one */
-  async use(config: AdminConfig): Promise<number> {
+  /**
+   * Opens what is new, closes what is gone, replaces certificates.
+   * @returns the TCP port, 0 without one
+   */
+  async use(config: AdminConfig, certificates: readonly CertificateConfig[]): Promise<number> {
     this.token = config.token;
+    this.tls = tlsOf(config, certificates);
     this.addresses = this.addressesOf(config);
     await this.apply();
     const tcp = [...this.open.values()].find(({ address }) => address.kind === 'tcp');
@@ -79,10 +90,12 @@ export class AdminListeners {
     const keys = new Set(addresses.map(addressKey));
     for (const key of this.problems.keys()) if (!keys.has(key)) this.problems.delete(key);
     for (const [key, { address, admin }] of this.open) {
-      if (keys.has(key)) continue;
+      const isWanted = keys.has(key);
+      if (isWanted && this.keepsUp(key)) continue;
       this.open.delete(key);
       void admin.close();
-      this.options.broker.releaseAdmin(address);
+      // Otherwise it is opened again at once: clients wait meanwhile.
+      if (!isWanted) this.options.broker.releaseAdmin(address);
     }
     for (const address of addresses) {
       if (!this.open.has(addressKey(address))) await this.listen(address);
@@ -91,6 +104,21 @@ export class AdminListeners {
     if (this.problems.size === 0 || this.isClosed) return;
     const retryMs = this.options.retryMs ?? RETRY_MS;
     this.retryTimer = setTimeout(() => void this.apply(), retryMs).unref(); // A1
+  }
+
+  /** Takes what TLS is to be now. @returns false: that takes another server (A2) */
+  private keepsUp(key: string): boolean {
+    const open = this.open.get(key)!;
+    const tls = open.address.kind === 'tcp' ? this.tls : null;
+    if (typeof tls === 'string' || !isSameTlsMode(open.tls, tls)) return false;
+    if (isSame(open.tls, tls)) return true;
+    try {
+      open.admin.replaceTls(tls);
+    } catch {
+      return false; // Opening it says why.
+    }
+    open.tls = tls;
+    return true;
   }
 
   private addressesOf({ address, socket }: AdminConfig): SocketAddress[] {
@@ -110,7 +138,9 @@ export class AdminListeners {
     const { kind, port } = address;
     const key = addressKey(address);
     if (this.isClosed) return;
+    const tls = kind === 'tcp' ? this.tls : null;
     try {
+      if (typeof tls === 'string') throw new Error(tls);
       const { fd } = await broker.want(address, ADMIN_WORKER);
       const bound = fd >= 0 ? { fd } : {};
       const admin = createAdmin({
@@ -118,6 +148,7 @@ export class AdminListeners {
           kind === 'unix'
             ? { kind, path: address.host, ...bound }
             : { kind, host: address.host, port, ...bound },
+        tls,
         token: () => this.token,
         socketPath: () => this.socketPath,
         host,
@@ -125,7 +156,7 @@ export class AdminListeners {
       });
       const listening = await admin.listen();
       if (this.isClosed) return void admin.close();
-      this.open.set(key, { address, admin, port: listening });
+      this.open.set(key, { address, admin, port: listening, tls });
       if (!this.problems.delete(key)) return;
       logger.info('an admin listener is on after all', { address: addressText(address) });
     } catch (error) {
@@ -135,4 +166,16 @@ export class AdminListeners {
       logger.error('an admin listener is off', { address: addressText(address), error: message });
     }
   }
+}
+
+/** A2: a text says what is missing. */
+function tlsOf(
+  { tls }: AdminConfig,
+  certificates: readonly CertificateConfig[],
+): AdminTls | null | string {
+  if (tls === null) return null;
+  const node = certificates.find(({ name }) => name === tls.certificate);
+  const pair = node?.pairs[0];
+  if (pair === undefined) return `the certificate ${tls.certificate} is not there`;
+  return { chain: pair.chain, key: pair.key, names: pair.names, clientCas: tls.clientCas };
 }

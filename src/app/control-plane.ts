@@ -177,7 +177,7 @@ export class ControlPlane {
       this.pool.start();
     });
     this.certificates.serve();
-    const adminPort = await this.admin.use(config.admin);
+    const adminPort = await this.admin.use(config.admin, config.certificates);
     this.sendHeritage();
     // What changed on disk since the configuration was read (or since it was last good) counts.
     // Not before it has said that it serves: to read thousands of certificates takes a second.
@@ -343,8 +343,8 @@ export class ControlPlane {
     const before = this.config;
     this.config = config;
     const takeBackHealth = this.board.configure(config.services); // N2
-    this.certificates.configure(config);
     try {
+      this.certificates.configure(config);
       // N3.
       const { snapshot, update } = this.compiler.compile(config, this.snapshot);
       if (config.observe.accessLog !== null) this.accessLog.use(config.observe.accessLog.path);
@@ -363,7 +363,7 @@ export class ControlPlane {
     if (logLevel !== before.observe.logLevel) this.options.logger.setLevel(logLevel);
     this.watcher.setDebounce(config.reload.debounceMs);
     if (config.reload.watch !== before.reload.watch) this.watch();
-    await this.admin.use(config.admin);
+    await this.admin.use(config.admin, config.certificates);
     return this.snapshot.generation;
   }
 

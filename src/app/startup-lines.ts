@@ -40,7 +40,9 @@ export function startupLines(
     Math.max(0, routes.length - ROUTES_SHOWN) + Math.max(0, tls.passthroughs.length - ROUTES_SHOWN);
   if (hidden > 0) lines.push(`  and ${hidden} more routes`);
   if (adminPort > 0) {
-    lines.push(`  admin  http://${bracketed(config.admin.address!.host)}:${adminPort}/metrics`);
+    const { address, tls: adminTls } = config.admin;
+    const scheme = adminTls === null ? 'http' : 'https';
+    lines.push(`  admin  ${scheme}://${bracketed(address!.host)}:${adminPort}/metrics`);
   }
   return lines;
 }

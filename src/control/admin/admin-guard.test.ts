@@ -5,7 +5,7 @@ import { createGuard } from './admin-guard.ts';
 import type { GuardedRequest } from './admin-guard.ts';
 
 function ask(boundHost: string, request: Partial<GuardedRequest>, names: string[] = []): boolean {
-  const guard = createGuard({ boundHost, names });
+  const guard = createGuard({ boundHost, names, isSecure: false });
   const absent = { isChange: false, host: undefined, origin: undefined, fetchSite: undefined };
   return guard({ ...absent, ...request }) === null;
 }
@@ -81,4 +81,18 @@ test('admin guard: without Host only reading passes, and only without Origin', (
   assert.ok(ask('127.0.0.1', {}));
   assert.equal(ask('127.0.0.1', { isChange: true }), false);
   assert.equal(ask('127.0.0.1', { origin: 'http://undefined' }), false);
+});
+
+test('admin guard: over TLS names of the certificate pass, and Origin is of https', () => {
+  const names = ['admin.example.com', '*.ops.example.com'];
+  const guard = createGuard({ boundHost: '0.0.0.0', names, isSecure: true });
+  const passes = (host: string, origin?: string): boolean => {
+    return guard({ isChange: true, host, origin, fetchSite: undefined }) === null;
+  };
+  assert.ok(passes('admin.example.com:9901', 'https://admin.example.com:9901'));
+  assert.ok(passes('a.ops.example.com'));
+  assert.equal(passes('admin.example.com:9901', 'http://admin.example.com:9901'), false);
+  for (const host of ['ops.example.com', 'a.b.ops.example.com', 'evil.example']) {
+    assert.equal(passes(host), false, host);
+  }
 });

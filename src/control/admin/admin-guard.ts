@@ -2,9 +2,10 @@
  * Admin guard: keeps web pages from reading or changing the admin API through a visitor's browser.
  *
  * G1  DNS rebinding: a browser sends the attacker's name as Host. Only loopback names and
- *     addresses, the address the listener is bound to, and names the operator listed are accepted;
+ *     addresses, the address the listener is bound to, and names the operator listed are accepted
+ *     (over TLS those of the certificate too, as a browser checked them);
  *     a listener on all interfaces also accepts any IP literal, which cannot be rebound.
- * G2  Cross-site requests: an Origin field must be this very host over http, and a browser that
+ * G2  Cross-site requests: an Origin field must be this very host over its scheme, and a browser that
  *     says the request comes from another site (Sec-Fetch-Site) is refused.
  * G3  Changing anything asks for a valid Host in every case; reading does too unless no Host was
  *     sent at all (HTTP/1.0 probes; browsers always send one).
@@ -15,8 +16,10 @@ import { isIP } from 'node:net';
 export interface GuardOptions {
   /** Host the listener is bound to: a numeric address or a name. */
   readonly boundHost: string;
-  /** Further accepted names, as an operator would write them; case does not matter. */
+  /** Further accepted names; `*.` stands for one label. Case does not matter. */
   readonly names: readonly string[];
+  /** Whether the listener speaks HTTPS. */
+  readonly isSecure: boolean;
 }
 
 /** The fields of a request that the guard looks at; undefined when absent. */
@@ -37,10 +40,14 @@ export function createGuard(options: GuardOptions): Guard {
   const names = new Set(options.names.map((name) => name.toLowerCase()));
   if (!isOpen) names.add(bound);
 
+  const scheme = options.isSecure ? 'https' : 'http';
+
   const isKnownHost = (host: string): boolean => {
     const name = hostName(host);
     if (name === null) return false;
     if (names.has(name) || isLoopbackName(name)) return true;
+    const dot = name.indexOf('.');
+    if (dot > 0 && names.has(`*${name.slice(dot)}`)) return true;
     return isOpen && isIP(name) !== 0;
   };
 
@@ -50,7 +57,7 @@ export function createGuard(options: GuardOptions): Guard {
     } else if (!isKnownHost(host)) {
       return 'This Host is not one of the admin listener.';
     }
-    if (origin !== undefined && origin.toLowerCase() !== `http://${host?.toLowerCase()}`) {
+    if (origin !== undefined && origin.toLowerCase() !== `${scheme}://${host?.toLowerCase()}`) {
       return 'Requests from other origins are not allowed.';
     }
     const isForeign = fetchSite === 'cross-site' || fetchSite === 'same-site';

@@ -116,6 +116,7 @@ async function open(context: TestContext, { socketPath, token = TOKEN }: Setup =
       socketPath === undefined
         ? { kind: 'tcp', host: '127.0.0.1', port: 0 }
         : { kind: 'unix', path: socketPath },
+    tls: null,
     token: () => token,
     socketPath: () => '/run/proxy-now/main.sock',
     host,
@@ -347,6 +348,7 @@ test('admin: listen rejects when the port is taken; close ends connections', asy
   const { admin, port, host } = await open(context);
   const second = createAdmin({
     address: { kind: 'tcp', host: '127.0.0.1', port },
+    tls: null,
     token: () => null,
     socketPath: () => null,
     host,

@@ -6,11 +6,12 @@
  * connections, small heads and bodies, short timeouts, and a slow reader is cut off.
  * L1  over TCP, Host and Origin are guarded, and a change needs the token.
  * L2  whoever can open the unix socket may do everything: its file permissions are the guard.
+ * L3  where clients must show certificates, no request of anybody else is answered; then a change
+ *     needs the token only if there is one.
  */
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { chmodSync } from 'node:fs';
-import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 
 import { errorAnswer } from './admin-answer.ts';
@@ -19,6 +20,8 @@ import { answerAdmin } from './admin-api.ts';
 import type { AdminHost } from './admin-api.ts';
 import { createGuard } from './admin-guard.ts';
 import type { Guard } from './admin-guard.ts';
+import { asksForCertificate, createAdminServer } from './admin-tls.ts';
+import type { AdminTls } from './admin-tls.ts';
 
 /**
  * Where to listen. With `fd` the socket is bound already: the address then only says what it is.
@@ -32,7 +35,12 @@ export interface AdminOptions {
   readonly address: AdminAddress;
   /** Names accepted in Host beyond loopback ones and the bound host; TCP only. */
   readonly names?: readonly string[];
-  /** What a change over TCP must bring; null: none is accepted. Asked per request. */
+  /** TLS over TCP; null: none. */
+  readonly tls: AdminTls | null;
+  /**
+   * What a change over TCP must bring. Null: none is accepted, unless clients show certificates.
+   * Asked per request.
+   */
   readonly token: () => string | null;
   /** Path of the unix socket, for the sentence that points to it; null when there is none. */
   readonly socketPath: () => string | null;
@@ -47,6 +55,11 @@ export interface Admin {
    * @returns the bound port; 0 for a unix socket
    */
   listen(): Promise<number>;
+  /**
+   * Replaces certificate and authorities for new connections. `isSameTlsMode` holds for `tls` and
+   * the one before. Throws what OpenSSL says of one it cannot use, and nothing has changed then.
+   */
+  replaceTls(tls: AdminTls | null): void;
   /** Stops listening, ends idle connections, and aborts the rest after a moment. */
   close(): Promise<void>;
 }
@@ -71,11 +84,8 @@ const FIELDS = {
 /** Makes the admin listener; nothing is bound before `listen`. */
 export function createAdmin(options: AdminOptions): Admin {
   const { address } = options;
-  const guard: Guard =
-    address.kind === 'unix'
-      ? () => null
-      : createGuard({ boundHost: address.host, names: options.names ?? [] });
-  const server = createServer(
+  let guard = guardOf(options, options.tls);
+  const { server, replaceTls, isTrusted } = createAdminServer(
     {
       maxHeaderSize: HEAD_SIZE_MAX,
       headersTimeout: REQUEST_TIMEOUT_MS,
@@ -84,7 +94,9 @@ export function createAdmin(options: AdminOptions): Admin {
       connectionsCheckingInterval: 1_000,
       requireHostHeader: false, // The guard decides, so that HTTP/1.0 probes work.
     },
+    options.tls,
     (request, response) => {
+      if (!isTrusted(request)) return void request.socket.destroy(); // L3
       const refusal = guard({
         isChange: request.method !== 'GET' && request.method !== 'HEAD',
         host: request.headers.host,
@@ -103,7 +115,24 @@ export function createAdmin(options: AdminOptions): Admin {
   );
   server.maxConnections = CONNECTIONS_MAX;
   server.setTimeout(IDLE_TIMEOUT_MS);
-  return { listen: () => listen(server, address), close: () => close(server) };
+  return {
+    listen: () => listen(server, address),
+    replaceTls: (tls) => {
+      replaceTls(tls);
+      guard = guardOf(options, tls);
+    },
+    close: () => close(server),
+  };
+}
+
+function guardOf({ address, names = [] }: AdminOptions, tls: AdminTls | null): Guard {
+  if (address.kind === 'unix') return () => null;
+  const isSecure = tls !== null;
+  return createGuard({
+    boundHost: address.host,
+    names: [...names, ...(tls?.names ?? [])],
+    isSecure,
+  });
 }
 
 async function answerSafely(
@@ -133,11 +162,12 @@ async function answerSafely(
 function refusalOf(options: AdminOptions, request: IncomingMessage): AdminAnswer | null {
   if (options.address.kind === 'unix') return null;
   const token = options.token();
+  if (token === null && asksForCertificate(options.tls)) return null; // L3
   if (token === null || token === '') {
     const socket = options.socketPath();
     const other = socket === null ? 'set admin.socket' : `use the unix socket ${socket}`;
     const text = 'Changes over TCP need a token, and none is configured';
-    return errorAnswer(403, `${text}: ${other}, or set admin.token.`);
+    return errorAnswer(403, `${text}: ${other}, or set admin.token or client-ca of admin.tls.`);
   }
   const match = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '');
   if (match !== null && isSameSecret(match[1]!, token)) return null;

@@ -169,7 +169,9 @@ export class IssueAttempts {
     if (blocked !== null) return blocked;
     const gate = this.#options.gate(issuer.key);
     const isReplacing = isReplacement(record, issuer);
-    const replaces = isReplacing ? entryText(stored!.entry.chain) : null;
+    // Also one that was revoked: an order that ended with it is not gone on with.
+    const isKnown = stored?.issuerKey === keyPart(issuer.key);
+    const replaces = isKnown ? entryText(stored.entry.chain) : null;
     record.step = `ordering from ${issuer.name}`;
     const ticket = gate.begin(names, isReplacing, clock.nowMs());
     try {

@@ -333,8 +333,7 @@ export class CertificateManager implements CertificateDesk {
       if (record.stored?.entry.id !== id) continue;
       const issuer = record.origin?.name ?? record.stored.issuerKey;
       this.#options.onEvent({ kind: 'revoked', name: record.label, issuer });
-      record.isRevoked = true;
-      record.isAsked = true;
+      record.revoke(this.#clock);
       return this.#queue.wake();
     }
     this.#trouble('', `the certificate ${id} from files was revoked by its authority; replace it`);

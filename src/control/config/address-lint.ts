@@ -18,7 +18,7 @@ export interface PlacedListener {
  */
 export function lintAddresses(
   listeners: readonly PlacedListener[],
-  admin: Pick<AdminConfig, 'address'> & { readonly asksForCertificate: boolean },
+  admin: AdminConfig,
   adminSpot: Spot | null,
   report: Report,
 ): void {
@@ -48,7 +48,8 @@ export function lintAddresses(
       hint: 'set admin.address to another address, or to "off"',
     });
   }
-  if (adminSpot !== null && !isLocalAddress(address) && !admin.asksForCertificate) {
+  const isGuarded = admin.tls !== null && admin.tls.clientCas.length > 0;
+  if (adminSpot !== null && !isLocalAddress(address) && !isGuarded) {
     report({
       severity: 'warning',
       code: 'PN1207',

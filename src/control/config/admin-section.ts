@@ -5,12 +5,10 @@
  *     an error. An address that was to ask for certificates never asks for none.
  */
 
-import type { AdminTlsConfig, Config } from './config.ts';
-import type { Report, Spot } from './issue.ts';
-import type { Located, LocatedTable } from './located.ts';
+import type { AdminTlsConfig } from './config.ts';
+import type { Report } from './issue.ts';
+import type { LocatedTable } from './located.ts';
 import { nameField } from './node-fields.ts';
-import type { Graph } from './reference-lint.ts';
-import { lintReference } from './reference-lint.ts';
 import { string } from './schema.ts';
 import type { Infer } from './schema.ts';
 import { object, oneOrMore } from './schema-compound.ts';
@@ -18,7 +16,7 @@ import { pemTexts } from './tls-section.ts';
 import type { NodeTools } from './tls-section.ts';
 
 export const adminTlsSchema = object('HTTPS on the TCP address, and nothing but HTTPS.', {
-  certificate: { ...nameField, doc: 'Certificate from files: one pair.', isRequired: true },
+  certificate: { ...nameField, doc: 'Certificate with `cert` and `key`.' },
   clientCa: oneOrMore(string({ doc: 'A PEM file, or the PEM text itself.' }), {
     doc:
       'Authorities of clients: without a certificate of one of them nobody reads or changes ' +
@@ -27,43 +25,21 @@ export const adminTlsSchema = object('HTTPS on the TCP address, and nothing but 
   }),
 });
 
+export type AdminTlsFields = Infer<typeof adminTlsSchema>;
+
 /**
  * Reads the files that the section names.
  * @param fields  the section `tls` as decoded
  * @param section the table `tls` itself
  */
 export function adminTlsOf(
-  fields: Infer<typeof adminTlsSchema>,
+  fields: AdminTlsFields,
   section: LocatedTable,
   tools: NodeTools,
   report: Report,
 ): AdminTlsConfig {
-  const { certificate } = fields;
-  return { certificate, clientCas: pemTexts(section, 'client-ca', tools, report) };
-}
-
-/** Reports what is wrong with the certificate that the section names. */
-export function lintAdminTls(
-  config: Config,
-  graph: Graph,
-  section: LocatedTable,
-  report: Report,
-): void {
-  const value: Located | undefined = section.entries.get('certificate');
-  if (value === undefined) return; // Reported already.
-  lintReference(graph, value, 'certificates', report);
-  const node = config.certificates.find(({ name }) => name === config.admin.tls?.certificate);
-  const doesNotFit = (message: string, spot: Spot, hint: string): void => {
-    report({ severity: 'error', code: 'PN1208', message, spot, part: 'value', hint });
+  return {
+    certificate: fields.certificate,
+    clientCa: pemTexts(section, 'client-ca', tools, report),
   };
-  if (node !== undefined && node.names.length > 0) {
-    const hint = 'this address needs one with `cert` and `key`';
-    doesNotFit(`the certificate \`${node.name}\` is not from files`, value.spot, hint);
-  } else if (node !== undefined && node.pairs.length > 1) {
-    const hint = 'name one with `cert` and `key`';
-    doesNotFit(`\`${node.name}\` has ${node.pairs.length} certificates`, value.spot, hint);
-  }
-  if (config.admin.address === null) {
-    doesNotFit('there is no TCP address to speak TLS on', section.spot, 'set admin.address');
-  }
 }

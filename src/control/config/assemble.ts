@@ -7,11 +7,15 @@
 
 import { lintAddresses } from './address-lint.ts';
 import type { PlacedListener } from './address-lint.ts';
-import { adminTlsOf, lintAdminTls } from './admin-section.ts';
+import { lintAdminTls } from './admin-lint.ts';
+import { adminTlsOf } from './admin-section.ts';
+import type { AdminTlsFields } from './admin-section.ts';
 import type { CertificateCheck } from './certificate-check.ts';
 import { decodeCertificate, lintValidity } from './certificate-section.ts';
 import type { PairTools } from './certificate-section.ts';
 import type {
+  AdminConfig,
+  AdminTlsConfig,
   CertificateConfig,
   Config,
   IssuerConfig,
@@ -93,7 +97,7 @@ export function assemble(files: readonly ConfigFile[], options: AssembleOptions)
   const nodes = gatherNodes(files, report);
   const graph = resolveGraph(nodes, options, report);
   const config = new Assembler(graph, options, report).run(files[0]!);
-  lintReferences(graph, report);
+  lintReferences(graph, adminTlsAt(files[0]!), report);
   return { config, nodes, drafts };
 }
 
@@ -124,11 +128,9 @@ class Assembler {
   run(main: ConfigFile): Config {
     const root = rootSchema.decode(withoutNodes(main.tree), this.#report);
     const listeners = this.#listeners();
-    const admin = main.tree.entries.get('admin');
-    const adminAddress = admin?.kind === 'table' ? admin.entries.get('address') : undefined;
-    lintAddresses(listeners, root.admin, adminAddress?.spot ?? null, this.#report);
-    const adminReader = this.#options.files.reader(main.path);
-    const adminTls = adminTlsOf(root.admin, admin, this.#tools(adminReader), this.#report);
+    const admin: AdminConfig = { ...root.admin, tls: this.#adminTls(root.admin.tls, main) };
+    const adminAddress = tableAt(main.tree, 'admin')?.entries.get('address');
+    lintAddresses(listeners, admin, adminAddress?.spot ?? null, this.#report);
     lintObserve(root.observe, main.tree, this.#report);
     if (this.#graph.tables.listeners.size === 0) this.#reportNoListener(main);
     const { http, passthroughs } = this.#routes();
@@ -150,12 +152,13 @@ class Assembler {
       issuers: this.#issuers(),
       limits: root.limits,
       observe: root.observe,
-      admin: { ...root.admin, tls: adminTls },
+      admin,
     };
     const names = tlsNames(draft);
     lintTls({ config: draft, graph: this.#graph, routes: http, names }, this.#report);
     lintUses(draft, this.#graph, this.#report);
-    lintAdminTls(draft, this.#graph, admin, this.#report);
+    const adminTls = adminTlsAt(main);
+    if (adminTls !== null) lintAdminTls(draft, adminTls, this.#report);
     const routes = resolvePlainHttp(http, draft, names, this.#options.memory.resolved);
     return { ...draft, routes };
   }
@@ -267,6 +270,17 @@ class Assembler {
     return hasInternal ? issuers : [...issuers, DEFAULT_INTERNAL];
   }
 
+  #adminTls(fields: AdminTlsFields | null, main: ConfigFile): AdminTlsConfig | null {
+    const table = adminTlsAt(main);
+    if (fields === null || table === null) return null;
+    return adminTlsOf(
+      fields,
+      table,
+      this.#tools(this.#options.files.reader(main.path)),
+      this.#report,
+    );
+  }
+
   #tools(reader: NodeReader): PairTools {
     const { certificateCheck, memory } = this.#options;
     return { reader, check: certificateCheck, pairs: memory.pairs };
@@ -303,4 +317,14 @@ class Assembler {
       hint: 'add one: [listeners.web] with address = ":8080"',
     });
   }
+}
+
+function adminTlsAt(main: ConfigFile): LocatedTable | null {
+  const admin = tableAt(main.tree, 'admin');
+  return admin === null ? null : tableAt(admin, 'tls');
+}
+
+function tableAt({ entries }: LocatedTable, key: string): LocatedTable | null {
+  const value = entries.get(key);
+  return value?.kind === 'table' ? value : null;
 }

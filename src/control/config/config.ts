@@ -276,7 +276,7 @@ export interface AdminTlsConfig {
   /** Name of a certificate with exactly one pair. */
   readonly certificate: string;
   /** PEM texts. Not empty: every client must show a certificate of one of these authorities. */
-  readonly clientCas: readonly string[];
+  readonly clientCa: readonly string[];
 }
 
 export interface ReloadConfig {

@@ -38,8 +38,11 @@ const PASSIVE_KINDS: readonly NodeKind[] = ['services', 'middlewares', 'transpor
 
 type UsedNames = ReadonlyMap<NodeKind, Set<string>>;
 
-/** Reports dangling references, and warns of nodes nothing refers to. */
-export function lintReferences(graph: Graph, report: Report): void {
+/**
+ * Reports dangling references, and warns of nodes nothing refers to.
+ * @param adminTls the section `admin.tls`; null when there is none
+ */
+export function lintReferences(graph: Graph, adminTls: LocatedTable | null, report: Report): void {
   const used: UsedNames = new Map(NODE_KINDS.map((kind) => [kind, new Set<string>()] as const));
   for (const [from, key, to] of EDGES) {
     const context = { used, report };
@@ -49,6 +52,10 @@ export function lintReferences(graph: Graph, report: Report): void {
       if (value.kind !== 'array') lintReference(graph, value, to, context);
       else for (const item of value.items) lintReference(graph, item, to, context);
     }
+  }
+  const adminCertificate = adminTls?.entries.get('certificate');
+  if (adminCertificate !== undefined) {
+    lintReference(graph, adminCertificate, 'certificates', { used, report });
   }
   for (const kind of PASSIVE_KINDS) {
     for (const [name, table] of graph.tables[kind]) {

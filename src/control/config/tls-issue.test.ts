@@ -16,6 +16,30 @@ const TCP = 'services.t.endpoints = ["tcp://a:1"]\n';
 const CERT = 'certificates.c = { cert = "good.pem", key = "good.key" }\n';
 
 const CASES: readonly Case[] = [
+  { code: 'PN1201', text: 'admin.tls.certificate = "c"', at: [1, 25, 28] },
+  { code: 'PN1104', text: 'admin.tls = {}', at: [1, 7, 10] },
+  {
+    code: 'PN1208',
+    text: 'admin.tls.certificate = "c"\ncertificates.c.names = ["a.internal"]',
+    at: [1, 25, 28],
+    hint: /`cert` and `key`/,
+  },
+  {
+    code: 'PN1208',
+    text: `admin = { address = "off", tls = { certificate = "c" } }\n${CERT}`,
+    at: [1, 34, 55],
+    hint: /address/,
+  },
+  {
+    code: 'PN1501',
+    text: `admin.tls = { certificate = "c", client-ca = "none.pem" }\n${CERT}`,
+    at: [1, 46, 56],
+  },
+  {
+    code: 'PN1108',
+    text: `admin.tls = { certificate = "c", client-ca = [] }\n${CERT}`,
+    at: [1, 46, 48],
+  },
   {
     code: 'PN1210',
     text: `${TLS}${TCP}${PASS}routes.h = { host = "a.local", service = "s" }`,

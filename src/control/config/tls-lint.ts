@@ -151,6 +151,8 @@ class TlsLint {
     if (this.#secure.length > 0) return;
     for (const kind of ['certificates', 'issuers'] as const) {
       for (const [name, table] of this.#input.graph.tables[kind]) {
+        const isOfAdmin = kind === 'certificates' && name === this.#config.admin.tls?.certificate;
+        if (isOfAdmin) continue;
         this.#report({
           severity: 'warning',
           code: 'PN1205',

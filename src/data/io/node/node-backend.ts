@@ -45,7 +45,7 @@ import {
 import { TlsLayer, alpnOf, clientSocket, serverSocket } from './tls-layer.ts';
 import type { ProxyTlsSocket } from './tls-socket.ts';
 
-const TRIM_INTERVAL_MS = 10_000;
+const SWEEP_INTERVAL_MS = 10_000;
 /**
  * Part of the slab that only answers may use, in whole regions: with all the rest taken by
  * requests, some thousand answers of a few KB can be on their way. A tiny slab has none.
@@ -100,7 +100,8 @@ export class NodeBackend implements IoBackend {
   readonly #options: NodeBackendOptions;
   readonly #resolver: NameResolver;
   readonly #onread: NonNullable<SocketConstructorOpts['onread']>;
-  readonly #trimInterval: NodeJS.Timeout;
+  readonly #sweepInterval: NodeJS.Timeout;
+  readonly #tlsLayers = new Set<TlsLayer>();
   readonly #acceptedMax: number;
   readonly #connectedMax: number;
   #wheelInterval: NodeJS.Timeout | null = null;
@@ -130,7 +131,7 @@ export class NodeBackend implements IoBackend {
     const { hostsPath } = options;
     this.#resolver = new NameResolver(hostsPath === undefined ? { nowMs } : { nowMs, hostsPath });
     this.#onread = { buffer: this.#bufferSource(), callback: SOCKET_LISTENERS.read };
-    this.#trimInterval = setInterval(() => this.chunks.trim(), TRIM_INTERVAL_MS).unref();
+    this.#sweepInterval = setInterval(() => this.sweep(), SWEEP_INTERVAL_MS).unref();
   }
 
   /** Accepted connections that are open in the kernel, those that linger included. */
@@ -252,6 +253,7 @@ export class NodeBackend implements IoBackend {
         sessionKey: '',
         slab: this.chunks,
         owner: own,
+        layers: this.#tlsLayers,
       }),
     );
     socket.tlsHandle?.receive(hello.chunk.bytes.subarray(hello.start, hello.end));
@@ -277,6 +279,12 @@ export class NodeBackend implements IoBackend {
     if (isShort) this.chunks.trimAll();
   }
 
+  /** Gives memory back that is not needed, and ends those who make too much of it be held. */
+  sweep(): void {
+    this.chunks.trim();
+    for (const layer of this.#tlsLayers) layer.closeIfFlooded();
+  }
+
   /** Timers that are armed now. */
   get timerCount(): number {
     return this.#wheel.linkedCount;
@@ -285,7 +293,7 @@ export class NodeBackend implements IoBackend {
   /** Stops the backend's own timers. Connections and listening sockets are their owners'. */
   close(): void {
     this.#resolver.close();
-    clearInterval(this.#trimInterval);
+    clearInterval(this.#sweepInterval);
     if (this.#wheelInterval !== null) clearInterval(this.#wheelInterval);
     this.#wheelInterval = null;
   }
@@ -309,6 +317,7 @@ export class NodeBackend implements IoBackend {
       sessionKey: [target.kind, target.host, target.port, tls.serverName, ...tls.alpn].join(' '),
       slab: this.chunks,
       owner: connection,
+      layers: this.#tlsLayers,
     });
     connection.startTls(layer);
     layer.prepareClient();

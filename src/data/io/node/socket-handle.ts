@@ -37,7 +37,10 @@ export interface SocketHandle {
   reset?(done?: () => void): number;
 }
 
-/** The handle of TLS around that of a connection. Its `bytesWritten` counts plain bytes. */
+/**
+ * The handle of TLS around that of a connection. Its `bytesWritten` counts plain bytes, and its
+ * `writeQueueSize` encrypted ones that the kernel has not taken.
+ */
 export interface TlsHandle extends SocketHandle {
   readonly _parent: SocketHandle;
   /** Processes received bytes as if they came from the socket; copies them. */

@@ -10,6 +10,8 @@
  * Y3  one read from the kernel may hold several records; those left over when the owner pauses wait
  *     here, at most one read of the kernel and one record.
  * Y4  FIN follows close_notify, which follows the last write: Node would send it first.
+ * Y5  what OpenSSL answers by itself (to key updates, to renegotiation) is queued without limit in
+ *     Node when the peer does not read; who makes more than `ENCRYPTED_SIZE_MAX` wait is closed.
  */
 
 import { isIP } from 'node:net';
@@ -31,6 +33,8 @@ import type { TlsListener } from './tls-socket.ts';
 const HELD_SIZE_MAX = 65_536;
 /** A write that takes this much takes no more: Node copies all of it, and sends 160 KiB at once. */
 const BATCH_SIZE_MIN = 65_536;
+/** Far more than one write of ours (Y1) can be. */
+const ENCRYPTED_SIZE_MAX = 1_048_576;
 
 /** Node's code of OpenSSL's `peer did not return a certificate`. */
 const NO_CERTIFICATE = 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE';
@@ -50,6 +54,8 @@ export interface TlsLayerOptions {
   readonly sessionKey: string;
   readonly slab: Slab;
   readonly owner: TlsOwner;
+  /** It is one of them from its begin to its end. */
+  readonly layers: Set<TlsLayer>;
 }
 
 /** The connection, as far as TLS needs it. */
@@ -74,6 +80,7 @@ export class TlsLayer implements TlsListener {
   /** `write` has said false. */
   owesWritable = false;
   readonly #owner: TlsOwner;
+  readonly #layers: Set<TlsLayer>;
   readonly #slab: Slab;
   readonly #serverName: string;
   readonly #sessionKey: string;
@@ -106,6 +113,8 @@ export class TlsLayer implements TlsListener {
     this.#isStarted = this.context.isServer;
     this.socket.layer = this;
     this.context.hold.retain();
+    this.#layers = options.layers;
+    this.#layers.add(this);
     const handle = this.socket.tlsHandle;
     this.#parent = handle === null ? null : parentOf(handle);
     this.#onWritten = (error) => this.#written(error);
@@ -278,9 +287,16 @@ export class TlsLayer implements TlsListener {
     this.socket.pushEnd();
   }
 
+  /** Called now and then: a flood does not show otherwise (Y5). */
+  closeIfFlooded(): void {
+    const queuedSize = this.socket.tlsHandle?.writeQueueSize ?? 0;
+    if (queuedSize > ENCRYPTED_SIZE_MAX) this.#owner.fail(Fault.memoryLimit);
+  }
+
   /** The socket is gone. */
   drop(): void {
     this.context.hold.release();
+    this.#layers.delete(this);
     this.#heldSize = 0;
     this.#parent = null;
     this.#releaseAll(this.#held);

@@ -18,6 +18,7 @@ import {
 } from './tls-fixtures.contract.ts';
 import { visit, withTlsListener } from './tls-harness.contract.ts';
 import type { TlsListening, Visit } from './tls-harness.contract.ts';
+import type { ProxyTlsSocket } from './tls-socket.ts';
 
 const SECRET = new Uint8Array(32).fill(7);
 
@@ -305,6 +306,28 @@ test('TLS server: a client of TLS 1.2 that renegotiates is refused (CVE-2011-147
     await until(() => server.closeCount === 1, 'the end');
     one.socket.destroy();
   }));
+
+test('TLS server: who lets encrypted bytes pile up is closed, and nobody else', () => {
+  const harness = open();
+  const { backend } = harness;
+  return withTlsListener(harness, serverTls(backend), async (listening) => {
+    const [lazy, other] = [visit(listening.port, {}, 'h'), visit(listening.port, {}, 'h')];
+    const { servers } = listening;
+    await harness.until(() => servers.length === 2 && servers.every((one) => one.isOpen), 'both');
+    const server = servers.find(({ connection }) => connection.peerPort === lazy.socket.localPort)!;
+    lazy.socket.pause();
+    const { socket } = server.connection as unknown as { socket: ProxyTlsSocket };
+    backend.sweep();
+    assert.equal(server.closeCount, 0);
+    socket.encrypt(Buffer.alloc(12_000_000), () => {}); // As if OpenSSL had answered a flood.
+    await harness.settle();
+    backend.sweep();
+    await harness.until(() => server.closeCount === 1, 'the end');
+    assert.equal(server.fault, Fault.memoryLimit);
+    assert.equal(servers.filter((one) => one.closeCount === 1).length, 1);
+    for (const { socket: own } of [lazy, other]) own.destroy();
+  });
+});
 
 test('TLS server: a paused connection holds a bounded amount, and loses none', () => {
   const harness = open();
