@@ -68,10 +68,10 @@ test('admin listeners: what is not wanted any more is not tried again', async (t
   assert.equal(wanted.length, length);
 });
 
-test('admin listeners: without its certificate an address that is to have TLS stays shut', async (t) => {
+test('admin listeners: an address for TLS stays shut without a certificate', async (t) => {
   const { listeners, config, wanted, lines } = world(t, 0);
   const address = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const;
-  const tls = { certificate: 'admin', clientCas: [] };
+  const tls = { certificate: 'admin', clientCa: [] };
   assert.equal(await listeners.use({ ...config, socket: 'off', address, tls }, []), 0);
   assert.equal(wanted.length, 0);
   assert.match(lines.join(''), /is off.*certificate admin is not there/);

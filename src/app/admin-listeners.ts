@@ -177,5 +177,5 @@ function tlsOf(
   const node = certificates.find(({ name }) => name === tls.certificate);
   const pair = node?.pairs[0];
   if (pair === undefined) return `the certificate ${tls.certificate} is not there`;
-  return { chain: pair.chain, key: pair.key, names: pair.names, clientCas: tls.clientCas };
+  return { chain: pair.chain, key: pair.key, names: pair.names, clientCas: tls.clientCa };
 }

@@ -3,10 +3,10 @@
  *
  * G1  DNS rebinding: a browser sends the attacker's name as Host. Only loopback names and
  *     addresses, the address the listener is bound to, and names the operator listed are accepted
- *     (over TLS those of the certificate too, as a browser checked them);
- *     a listener on all interfaces also accepts any IP literal, which cannot be rebound.
- * G2  Cross-site requests: an Origin field must be this very host over its scheme, and a browser that
- *     says the request comes from another site (Sec-Fetch-Site) is refused.
+ *     (over TLS those of the certificate too, as a browser checked them); one on all
+ *     interfaces also accepts any IP literal, which cannot be rebound.
+ * G2  Cross-site requests: an Origin field must be this very host over the listener's scheme, and a
+ *     browser that says the request comes from another site (Sec-Fetch-Site) is refused.
  * G3  Changing anything asks for a valid Host in every case; reading does too unless no Host was
  *     sent at all (HTTP/1.0 probes; browsers always send one).
  */

@@ -5,7 +5,8 @@
  *     in its handshake, and `isTrusted` asks again before each request.
  * T2  nothing is resumed: a client is verified anew by each connection, under the authorities of
  *     that moment.
- * T3  a certificate or authority that was replaced holds for new connections; the socket stays.
+ * T3  a certificate or authority that was replaced holds for new connections; the socket stays,
+ *     idle connections are closed.
  */
 
 import { constants } from 'node:crypto';
@@ -70,7 +71,9 @@ export function createAdminServer(
   return {
     server,
     replaceTls: (next) => {
-      if (next !== null) server.setSecureContext(contextOptions(next));
+      if (next === null) return;
+      server.setSecureContext(contextOptions(next));
+      server.closeIdleConnections(); // Whoever waits there was let in under what held before.
     },
     isTrusted: ({ socket }) => !asks || (socket as TLSSocket).authorized,
   };

@@ -48,7 +48,7 @@ export function lintAddresses(
       hint: 'set admin.address to another address, or to "off"',
     });
   }
-  const isGuarded = admin.tls !== null && admin.tls.clientCas.length > 0;
+  const isGuarded = admin.tls !== null && admin.tls.clientCa.length > 0;
   if (adminSpot !== null && !isLocalAddress(address) && !isGuarded) {
     report({
       severity: 'warning',

@@ -130,8 +130,8 @@ export function decodePolicy(
 }
 
 /**
- * Texts of the PEM files at `key` (`ca`, `client-ca`, `crl`) of `table`. Whatever cannot be read or holds
- * nothing is an issue: to trust less than was meant is safe, to trust nobody by accident is not.
+ * Texts of the PEM files at `key` of `table`. Whatever cannot be read or holds nothing is an issue:
+ * to trust less than was meant is safe, to trust nobody by accident is not.
  */
 export function pemTexts(
   table: LocatedTable,

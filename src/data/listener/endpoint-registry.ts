@@ -205,7 +205,7 @@ export class EndpointRegistry {
     const names = new Set(services.map((service) => service.name));
     for (const name of this.services.keys()) if (!names.has(name)) this.services.delete(name);
     for (const name of this.positions.keys()) if (!names.has(name)) this.positions.delete(name);
-    this.upstreamTls.retain(names);
+    this.upstreamTls.retain(services);
     if (names.size === 0) this.latencySweep.stop();
   }
 

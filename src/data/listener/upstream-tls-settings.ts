@@ -43,7 +43,7 @@ export class UpstreamTlsSettings {
     if (!endpoint.isTls) return null;
     if (service.tls === null) return UNUSABLE;
     const { context, pools } = this.serviceTls(service.name, service.tls);
-    const serverName = service.tls.serverName === '' ? endpoint.host : service.tls.serverName;
+    const serverName = serverNameOf(service.tls, endpoint);
     const known = pools.get(serverName);
     if (known !== undefined) return known;
     const client = context === null ? null : { context, serverName, alpn: ALPN };
@@ -52,9 +52,17 @@ export class UpstreamTlsSettings {
     return made;
   }
 
-  /** Forgets services that are gone. */
-  retain(names: ReadonlySet<string>): void {
-    for (const name of this.services.keys()) if (!names.has(name)) this.services.delete(name);
+  /** Forgets services that are gone, and names that none of their endpoints has any more. */
+  retain(services: readonly ServiceSpec[]): void {
+    const gone = new Set(this.services.keys());
+    for (const { name, tls, endpoints } of services) {
+      gone.delete(name);
+      const pools = this.services.get(name)?.pools;
+      if (tls === null || pools === undefined) continue;
+      const names = new Set(endpoints.map((endpoint) => serverNameOf(tls, endpoint)));
+      for (const serverName of pools.keys()) if (!names.has(serverName)) pools.delete(serverName);
+    }
+    for (const name of gone) this.services.delete(name);
   }
 
   private serviceTls(name: string, spec: UpstreamTlsSpec): ServiceTls {
@@ -68,4 +76,8 @@ export class UpstreamTlsSettings {
     this.services.set(name, made);
     return made;
   }
+}
+
+function serverNameOf(tls: UpstreamTlsSpec, { host }: EndpointSpec): string {
+  return tls.serverName === '' ? host : tls.serverName;
 }
