@@ -20,6 +20,8 @@ export type CertificateEvent =
       readonly name: string;
       readonly issuer: string;
       readonly problem: CertificateProblem;
+      /** End of the certificate that is served meanwhile, Unix milliseconds; 0: there is none. */
+      readonly servedUntilMs: number;
       /** Unix milliseconds; 0: none is planned. */
       readonly nextAttemptMs: number;
     }

@@ -55,7 +55,7 @@ test('certificate log: a failure is as loud as what has to be done about it', ()
   const { log, taken } = setUp();
   const fail = (advice: CertificateProblem['advice']): string => {
     const event = { name: 'a', issuer: 'ca', problem: problem(advice), nextAttemptMs: NOW_MS };
-    log.event({ kind: 'failed', ...event });
+    log.event({ kind: 'failed', ...event, servedUntilMs: 0 });
     return taken()[0]?.split(' ')[0] ?? 'nothing';
   };
   assert.deepEqual((['fix', 'retry', 'wait', 'aborted'] as const).map(fail), [
@@ -64,6 +64,16 @@ test('certificate log: a failure is as loud as what has to be done about it', ()
     'warn',
     'nothing',
   ]);
+});
+
+test('certificate log: a renewal that failed does not sound like a name without certificate', () => {
+  const { log, taken } = setUp();
+  const event = { name: 'a', issuer: 'ca', problem: problem('retry'), nextAttemptMs: 0 };
+  log.event({ kind: 'failed', ...event, servedUntilMs: 0 });
+  log.event({ kind: 'failed', ...event, servedUntilMs: NOW_MS });
+  const [first, renewal] = taken();
+  assert.match(first!, /^warn no certificate yet /);
+  assert.match(renewal!, /^warn a certificate was not renewed yet .*"served_until":"2026-01-01T/);
 });
 
 test('certificate log: other events have lines too', () => {

@@ -81,7 +81,7 @@ export class CertificateLog {
   }
 
   /** L1. */
-  private failure({ name, issuer, problem, nextAttemptMs }: FailedEvent): void {
+  private failure({ name, issuer, problem, servedUntilMs, nextAttemptMs }: FailedEvent): void {
     if (problem.advice === 'aborted') return;
     const fields = {
       name,
@@ -90,10 +90,12 @@ export class CertificateLog {
       advice: problem.advice,
       reason: problem.message,
       failures: problem.failures,
+      ...(servedUntilMs === 0 ? {} : { served_until: stamp(servedUntilMs) }),
       ...(nextAttemptMs === 0 ? {} : { next_attempt: stamp(nextAttemptMs) }),
     };
-    if (problem.advice === 'fix') this.log.error('no certificate', fields);
-    else this.log.warn('no certificate yet', fields);
+    const what = servedUntilMs === 0 ? 'no certificate' : 'a certificate was not renewed';
+    if (problem.advice === 'fix') this.log.error(what, fields);
+    else this.log.warn(`${what} yet`, fields);
   }
 
   private nearness(row: CertificateRow, nearness: Nearness): void {

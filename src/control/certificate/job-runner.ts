@@ -129,7 +129,14 @@ export class JobRunner {
       if (failure.issuer !== null) book.count(failure.issuer.name, operation, failure.type);
       const problem = this.#problemOf([failure], 1);
       const name = failure.issuer?.name ?? '';
-      onEvent({ kind: 'failed', name: record.label, issuer: name, problem, nextAttemptMs: 0 });
+      onEvent({
+        kind: 'failed',
+        name: record.label,
+        issuer: name,
+        problem,
+        servedUntilMs: servedUntil(record),
+        nextAttemptMs: 0,
+      });
       this.#obey(record, failure);
     }
     book.count(issuer.name, operation, 'success');
@@ -177,6 +184,7 @@ export class JobRunner {
       name: record.label,
       issuer: failures[0]?.issuer?.name ?? fallbackName,
       problem: record.problem,
+      servedUntilMs: servedUntil(record),
       nextAttemptMs: this.#isClosed ? 0 : Math.round(clock.timeMs() + delayMs),
     });
   }
@@ -223,4 +231,8 @@ const UNSAVED =
 function adviceOf(failures: readonly AttemptFailure[]): IssueAdvice {
   const given = failures.map(({ error }) => error.advice);
   return given.includes('retry') ? 'retry' : given.includes('wait') ? 'wait' : 'fix';
+}
+
+function servedUntil({ stored }: ManagedCertificate): number {
+  return stored?.entry.notAfterMs ?? 0;
 }
