@@ -66,7 +66,7 @@ test('certificate log: a failure is as loud as what has to be done about it', ()
   ]);
 });
 
-test('certificate log: a renewal that failed does not sound like a name without certificate', () => {
+test('certificate log: a failed renewal does not sound like a missing certificate', () => {
   const { log, taken } = setUp();
   const event = { name: 'a', issuer: 'ca', problem: problem('retry'), nextAttemptMs: 0 };
   log.event({ kind: 'failed', ...event, servedUntilMs: 0 });
