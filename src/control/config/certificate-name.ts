@@ -75,7 +75,8 @@ export function wideOf(name: string): string {
   return dot < 1 || isWildcardName(name) || isAddress(name) ? '' : `*${name.slice(dot)}`;
 }
 
-function isPrivateAddress(address: string): boolean {
+/** True for an address that no public authority connects to. @param address valid */
+export function isPrivateAddress(address: string): boolean {
   privateAddresses ??= compileCidrSet(PRIVATE_RANGES);
   return privateAddresses.contains(address);
 }

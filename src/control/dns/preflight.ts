@@ -7,7 +7,8 @@
  * F3  it ends soon and never fails: a question without an answer gives no finding.
  */
 
-import { compileCidrSet, parseAddress } from '../../base/cidr.ts';
+import { parseAddress } from '../../base/cidr.ts';
+import { isPrivateAddress } from '../config/certificate-name.ts';
 import { caaRefusal, readCaa } from './caa.ts';
 import type { CaaRecord } from './caa.ts';
 import type { DnsClient } from './dns-client.ts';
@@ -55,27 +56,6 @@ export interface PreflightOptions {
 
 const TIMEOUT_MS = 10_000;
 const NAMES_MAX = 100;
-/** Addresses that no public authority connects to (IANA special-purpose registries). */
-const RESERVED = compileCidrSet([
-  '0.0.0.0/8',
-  '10.0.0.0/8',
-  '100.64.0.0/10',
-  '127.0.0.0/8',
-  '169.254.0.0/16',
-  '172.16.0.0/12',
-  '192.0.0.0/24',
-  '192.0.2.0/24',
-  '192.168.0.0/16',
-  '198.18.0.0/15',
-  '198.51.100.0/24',
-  '203.0.113.0/24',
-  '224.0.0.0/3',
-  '::/127',
-  '2001:db8::/32',
-  'fc00::/7',
-  'fe80::/10',
-  'ff00::/8',
-]);
 
 export class Preflight {
   readonly #options: PreflightOptions;
@@ -138,7 +118,7 @@ export class Preflight {
     if (seen.length === 0) {
       return finding(`${name} cannot be resolved: see whether its DNS servers answer`);
     }
-    const reserved = seen.filter(isReserved);
+    const reserved = seen.filter(isPrivateAddress);
     if (request.isPublicAuthority && reserved.length === seen.length) {
       return finding(
         `${name} leads to ${reserved.join(' and ')}, which a public authority cannot reach: ` +
@@ -243,8 +223,4 @@ export class Preflight {
 
 function isAddress(name: string): boolean {
   return parseAddress(name, new Uint32Array(4));
-}
-
-function isReserved(address: string): boolean {
-  return RESERVED.contains(address);
 }
